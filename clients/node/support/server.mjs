@@ -1,0 +1,71 @@
+// Starts `hilum` as a user would and registers a client through its command line.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const SCOPE = "https://dicom.healthcareapis.azure.com/.default";
+
+const START_MS = 60_000;
+
+// Without our own HILUM_… variables, which the program would read as configuration.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HILUM_")));
+
+/** Runs a management command; its output as a value. */
+function command(data, args, input) {
+  const words = [...args, "--data", data];
+  const out = execFileSync(process.env.HILUM_BIN, words, { input, env, encoding: "utf8", timeout: 60_000 });
+  return out.trim() ? JSON.parse(out) : undefined;
+}
+
+/** A running server with one registered service client; `end()` stops it and removes its data. */
+export async function startServer() {
+  if (!process.env.HILUM_BIN) throw new Error("set HILUM_BIN to the hilum program; `cargo xtask test clients` does");
+  const folder = mkdtempSync(join(tmpdir(), "hilum-node-"));
+  const data = join(folder, "data");
+  const account = command(data, ["init", "--admin-password-stdin"], "correct horse battery staple 4\n");
+  const child = spawn(process.env.HILUM_BIN, ["serve", "--data", data, "--listen", "localhost:0"], {
+    env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  process.on("exit", () => child.kill("SIGKILL"));
+  const url = await address(child, join(data, "run", "server.json"));
+  const client = register(data);
+  const end = async () => {
+    child.kill("SIGTERM");
+    if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { url, data, tenant: account.tenantId, ca: join(data, "tls", "ca.pem"), client, end };
+}
+
+async function address(child, runFile) {
+  const deadline = Date.now() + START_MS;
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`hilum ended with ${child.exitCode}`);
+    try {
+      return JSON.parse(readFileSync(runFile, "utf8")).url.replace(/\/$/, "");
+    } catch {
+      await sleep(50);
+    }
+  }
+  throw new Error("hilum did not start");
+}
+
+function register(data) {
+  const app = command(data, ["app", "create", "--display-name", "node client"]);
+  const principal = command(data, ["sp", "create", "--id", app.appId]);
+  const { password } = command(data, ["app", "credential", "reset", "--id", app.appId, "--append"]);
+  command(data, [
+    ...["role", "assignment", "create", "--assignee-object-id", principal.id],
+    ...["--assignee-principal-type", "ServicePrincipal", "--role", "DICOM Data Owner", "--scope", "/"],
+  ]);
+  return { appId: app.appId, secret: password, data };
+}
+
+/** Gives the client a certificate besides its secret. */
+export function addCertificate(server, file) {
+  command(server.data, ["app", "credential", "reset", "--id", server.client.appId, "--append", "--cert", `@${file}`]);
+}

@@ -1,0 +1,331 @@
+//! Keys of an issuer elsewhere: OpenID Connect Discovery 1.0 §4 and a JWKS (RFC 7517 §5), cached.
+//!
+//! A key set is fresh for an hour. An unknown `kid` asks for it again, at most every half minute however many
+//! tokens come: that is what an attacker with made-up names can cause. While the issuer cannot be reached,
+//! known keys stay in use for a day.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use hilum_jose::{JwkError, JwkSet, VerifyingKey};
+use hilum_kernel::Clock;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Certificate, Client, Url, redirect};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::authorities::{KeyHint, KeySource, KeysUnavailable};
+
+/// Entra's discovery document has 2 KB, its key set 20 KB. Beyond: the fetch fails.
+const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Redirects followed, none of them away from the permitted schemes.
+const REDIRECTS_MAX: usize = 3;
+/// While known keys can still serve, a request waits at most this long for newer ones.
+const STALE_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the key set is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysAt {
+    /// Discovery under the issuer's own URL.
+    Issuer(String),
+    /// Discovery at another URL: Entra's v1.0 issuer is `sts.windows.net`, its document elsewhere.
+    Metadata {
+        /// What the document must name as issuer.
+        issuer: String,
+        /// The document.
+        url: String,
+    },
+    /// The key set itself.
+    KeySet(String),
+}
+
+/// How keys are fetched.
+#[derive(Debug, Clone)]
+pub struct RemoteKeysOptions {
+    /// How long a key set counts as fresh.
+    pub fresh_for: SignedDuration,
+    /// How long it may serve while the issuer is unreachable.
+    pub stale_for: SignedDuration,
+    /// Least time between two attempts.
+    pub refresh_every: SignedDuration,
+    /// Least time between two attempts while there are no keys at all.
+    pub retry_every: SignedDuration,
+    /// How long one document may take.
+    pub timeout: Duration,
+    /// Certificates of further authorities (PEM), for issuers with a private one.
+    pub extra_roots_pem: Option<Vec<u8>>,
+    /// Permits plain HTTP to other hosts than this one. For test networks.
+    pub plain_http: PlainHttp,
+}
+
+/// To whom plain HTTP may be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlainHttp {
+    /// Only to loopback addresses.
+    #[default]
+    Loopback,
+    /// To everybody.
+    Anywhere,
+}
+
+impl Default for RemoteKeysOptions {
+    fn default() -> Self {
+        Self {
+            fresh_for: SignedDuration::from_hours(1),
+            stale_for: SignedDuration::from_hours(24),
+            refresh_every: SignedDuration::from_secs(30),
+            retry_every: SignedDuration::from_secs(2),
+            timeout: Duration::from_secs(10),
+            extra_roots_pem: None,
+            plain_http: PlainHttp::Loopback,
+        }
+    }
+}
+
+/// Why a key set could not be fetched, or the source not be set up.
+#[derive(Debug, Error)]
+pub enum RemoteKeysError {
+    /// No URL, or neither HTTPS nor permitted HTTP.
+    #[error("the URL {0:?} is not permitted: https is required")]
+    Url(String),
+    /// The certificates or the HTTP client could not be set up.
+    #[error("the HTTP client could not be set up")]
+    Client(#[source] reqwest::Error),
+    /// The issuer did not answer well.
+    #[error("the issuer could not be reached")]
+    Fetch(#[source] reqwest::Error),
+    /// Another status than 200.
+    #[error("the issuer answered with status {0}")]
+    Status(u16),
+    /// A document beyond 256 KiB.
+    #[error("the issuer's document is too large")]
+    TooLarge,
+    /// The discovery document is malformed.
+    #[error("the discovery document is malformed")]
+    Metadata,
+    /// The discovery document names another issuer.
+    #[error("the discovery document names another issuer")]
+    Issuer,
+    /// The key set is malformed.
+    #[error("the key set cannot be used")]
+    KeySet(#[source] JwkError),
+}
+
+/// A cached key set of an issuer elsewhere.
+pub struct RemoteKeys {
+    at: KeysAt,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    options: RemoteKeysOptions,
+    state: Mutex<State>,
+    /// Held while fetching: one fetch at a time.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    keys: Arc<[Arc<VerifyingKey>]>,
+    fetched_at: Option<Timestamp>,
+    attempted_at: Option<Timestamp>,
+}
+
+/// What the known keys are good for.
+#[derive(PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Stale,
+    Unusable,
+}
+
+impl RemoteKeys {
+    /// Sets the source up; nothing is fetched yet.
+    pub fn new(
+        at: KeysAt,
+        clock: Arc<dyn Clock>,
+        options: RemoteKeysOptions,
+    ) -> Result<Self, RemoteKeysError> {
+        permitted(at.url().as_str(), options.plain_http)?;
+        let plain_http = options.plain_http;
+        let follow = redirect::Policy::custom(move |attempt| {
+            if attempt.previous().len() > REDIRECTS_MAX
+                || permitted(attempt.url().as_str(), plain_http).is_err()
+            {
+                attempt.stop()
+            } else {
+                attempt.follow()
+            }
+        });
+        let roots = match &options.extra_roots_pem {
+            Some(pem) => Certificate::from_pem_bundle(pem).map_err(RemoteKeysError::Client)?,
+            None => Vec::new(),
+        };
+        let client = Client::builder()
+            .redirect(follow)
+            .timeout(options.timeout)
+            .tls_certs_merge(roots)
+            .build()
+            .map_err(RemoteKeysError::Client)?;
+        let (state, fetching) = (Mutex::default(), tokio::sync::Mutex::new(()));
+        Ok(Self { at, client, clock, options, state, fetching })
+    }
+
+    /// Fetches the keys now: at start, so that a wrong configuration shows itself, and in a readiness check.
+    pub async fn refresh(&self) -> Result<(), RemoteKeysError> {
+        let _one_at_a_time = self.fetching.lock().await;
+        self.attempt().await
+    }
+
+    async fn find_keys(&self, hint: KeyHint<'_>) -> Result<Vec<Arc<VerifyingKey>>, KeysUnavailable> {
+        let before = self.state();
+        let found = hint.select(&before.keys);
+        let age = self.age(&before);
+        if age == Age::Fresh && !found.is_empty() {
+            return Ok(found);
+        }
+        if age == Age::Stale && !found.is_empty() {
+            // These keys will do if newer ones do not come soon, or if somebody else is already asking.
+            if let Ok(_one_at_a_time) = self.fetching.try_lock()
+                && self.is_due()
+            {
+                let _ = tokio::time::timeout(STALE_WAIT, self.attempt()).await;
+            }
+        } else {
+            // Waits for a fetch that is under way; after it, a new one is not due.
+            let _one_at_a_time = self.fetching.lock().await;
+            if self.is_due() {
+                let _ = self.attempt().await;
+            }
+        }
+        let after = self.state();
+        if self.age(&after) == Age::Unusable { Err(KeysUnavailable) } else { Ok(hint.select(&after.keys)) }
+    }
+
+    /// One fetch, counted whether it succeeds, fails or is dropped half-way.
+    async fn attempt(&self) -> Result<(), RemoteKeysError> {
+        let now = self.clock.now();
+        self.change(|state| state.attempted_at = Some(now));
+        match self.fetch().await {
+            Ok(keys) => {
+                self.change(|state| {
+                    state.keys = keys.verifying_keys().into_iter().map(Arc::new).collect();
+                    state.fetched_at = Some(now);
+                });
+                Ok(())
+            }
+            Err(error) => {
+                let url = self.at.url();
+                tracing::warn!(
+                    url,
+                    error = &error as &dyn std::error::Error,
+                    "an issuer's keys were not renewed"
+                );
+                Err(error)
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<JwkSet, RemoteKeysError> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let url = self.at.url();
+        let key_set = match &self.at {
+            KeysAt::KeySet(_) => url,
+            KeysAt::Issuer(issuer) | KeysAt::Metadata { issuer, .. } => {
+                let document = self.document(&url).await?;
+                let metadata: Metadata =
+                    serde_json::from_slice(&document).map_err(|_| RemoteKeysError::Metadata)?;
+                // OIDC Discovery §4.3: the issuer must be exactly the one asked for.
+                if metadata.issuer != *issuer {
+                    return Err(RemoteKeysError::Issuer);
+                }
+                metadata.jwks_uri
+            }
+        };
+        JwkSet::parse(&self.document(&key_set).await?).map_err(RemoteKeysError::KeySet)
+    }
+
+    async fn document(&self, url: &str) -> Result<Vec<u8>, RemoteKeysError> {
+        let url = permitted(url, self.options.plain_http)?;
+        let mut answer = self.client.get(url).send().await.map_err(RemoteKeysError::Fetch)?;
+        if answer.status() != reqwest::StatusCode::OK {
+            return Err(RemoteKeysError::Status(answer.status().as_u16()));
+        }
+        let mut document = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(RemoteKeysError::Fetch)? {
+            if document.len() + chunk.len() > DOCUMENT_BYTES_MAX {
+                return Err(RemoteKeysError::TooLarge);
+            }
+            document.extend_from_slice(&chunk);
+        }
+        Ok(document)
+    }
+
+    fn age(&self, state: &State) -> Age {
+        match state.fetched_at.map(|fetched| self.clock.now().duration_since(fetched)) {
+            Some(age) if age < self.options.fresh_for => Age::Fresh,
+            Some(age) if age < self.options.stale_for => Age::Stale,
+            _ => Age::Unusable,
+        }
+    }
+
+    /// Whether enough time has passed since the last attempt.
+    fn is_due(&self) -> bool {
+        let state = self.state();
+        let pause = match self.age(&state) {
+            Age::Unusable => self.options.retry_every,
+            Age::Fresh | Age::Stale => self.options.refresh_every,
+        };
+        state.attempted_at.is_none_or(|attempted| self.clock.now().duration_since(attempted) >= pause)
+    }
+
+    fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl KeySource for RemoteKeys {
+    fn find<'a>(
+        &'a self,
+        hint: KeyHint<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
+        Box::pin(self.find_keys(hint))
+    }
+}
+
+impl KeysAt {
+    /// The first document to fetch.
+    fn url(&self) -> String {
+        match self {
+            // OIDC Discovery §4.1: a slash at the end of the issuer is dropped first.
+            Self::Issuer(issuer) => {
+                format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer))
+            }
+            Self::Metadata { url, .. } | Self::KeySet(url) => url.clone(),
+        }
+    }
+}
+
+/// HTTPS, or HTTP where it cannot leave the machine or was explicitly permitted.
+fn permitted(url: &str, plain_http: PlainHttp) -> Result<Url, RemoteKeysError> {
+    let refused = || RemoteKeysError::Url(url.to_owned());
+    let parsed = Url::parse(url).map_err(|_| refused())?;
+    let host = parsed.host_str().ok_or_else(refused)?;
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    match parsed.scheme() {
+        "https" => Ok(parsed),
+        "http" if is_loopback || plain_http == PlainHttp::Anywhere => Ok(parsed),
+        _ => Err(refused()),
+    }
+}

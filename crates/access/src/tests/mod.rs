@@ -1,0 +1,5 @@
+//! Tokens from outside: what gets in, what does not, and what is asked of an issuer meanwhile.
+
+mod fixtures;
+mod remote_keys;
+mod tokens;

@@ -1,0 +1,21 @@
+//! The benchmark: a seeded corpus of DICOM files, an efficient load generator, and the scenarios that run
+//! side by side against Hilum and against Orthanc with its DICOMweb plugin.
+//!
+//! Invariants: speaks only DICOMweb (PS3.18) with bearer tokens over HTTP/1.1, and uses no server code, so that
+//! both servers meet exactly the same client. Everything it sends follows from a seed.
+
+mod chance;
+mod growth;
+mod limits;
+mod load;
+mod multipart;
+mod report;
+mod run;
+mod scenario;
+mod server;
+mod stats;
+
+pub mod corpus;
+
+pub use growth::{GrowthOptions, growth};
+pub use run::{RunOptions, ServerKind, run};

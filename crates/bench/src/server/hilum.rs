@@ -1,0 +1,63 @@
+//! Hilum with its default settings; the benchmark's client is registered with the management commands.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{Client, Endpoint, Process, free_port};
+
+/// Plain HTTP on loopback, or HTTPS with the certificate that Hilum made itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// `--http`
+    Plain,
+    /// The default.
+    Tls,
+}
+
+/// Starts Hilum on a data directory: a new one, or one that holds instances already.
+pub(super) fn start(binary: &Path, folder: &Path, transport: Transport) -> Result<(Process, Endpoint)> {
+    ensure!(binary.exists(), "{} is missing: cargo build --release -p hilum", binary.display());
+    let data = folder.join("data");
+    let data = data.to_str().context("the data directory's path is not UTF-8")?;
+    let client = register(binary, data)?;
+    let port = free_port()?;
+    let mut command = Command::new(binary);
+    command.args(["serve", "--data", data, "--listen", &format!("127.0.0.1:{port}")]);
+    if transport == Transport::Plain {
+        command.arg("--http");
+    }
+    let process = Process::start(&mut command, &folder.join("server.log"))?;
+    let endpoint = Endpoint {
+        port,
+        host: format!("localhost:{port}"),
+        base: "/dicom/v2".to_owned(),
+        ready: "/readyz",
+        ca: (transport == Transport::Tls).then(|| Path::new(data).join("tls/ca.pem")),
+        client: Some(client),
+    };
+    Ok((process, endpoint))
+}
+
+/// A service client that may read and write, as in the article on registering one.
+fn register(binary: &Path, data: &str) -> Result<Client> {
+    let command = |line: &[&str]| output(binary, line, data);
+    let init: Value =
+        serde_json::from_str(&command(&["init"])?).context("the output of `init` is not JSON")?;
+    let tenant = init.get("tenantId").and_then(Value::as_str).context("`init` gives no tenantId")?.to_owned();
+    let name = ["app", "create", "--display-name", "bench", "--query", "appId", "-o", "tsv"];
+    let id = command(&name)?;
+    command(&["sp", "create", "--id", &id])?;
+    let secret = command(&["app", "credential", "reset", "--id", &id, "--query", "password", "-o", "tsv"])?;
+    command(&["role", "assignment", "create", "--assignee", &id, "--role", "DICOM Data Owner"])?;
+    Ok(Client { tenant, id, secret: hilum_kernel::Secret::new(secret) })
+}
+
+fn output(binary: &Path, line: &[&str], data: &str) -> Result<String> {
+    let told = || format!("hilum {}", line.join(" "));
+    let output = Command::new(binary).args(line).args(["--data", data]).output().with_context(told)?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}: {}", told(), output.status, errors.trim());
+    Ok(String::from_utf8(output.stdout).with_context(told)?.trim().to_owned())
+}

@@ -1,0 +1,127 @@
+//! The handle that every transaction works on.
+
+use std::sync::Arc;
+
+use hilum_access::{Caller, Challenge, Validator};
+use hilum_audit::{Action, Actor, AuditLog, AuditLost, Event, Outcome};
+use hilum_kernel::{Clock, PartitionKey, Random};
+use hilum_storage::{
+    blobs::Blobs,
+    db::Db,
+    jobs::{JobHandler, Schedule},
+};
+use hilum_web::RequestContext;
+use tokio::sync::Semaphore;
+
+use crate::{
+    delete::purge::{OrphanSweep, Purge},
+    retrieve::MetadataCache,
+};
+
+/// What the archive is made of.
+pub struct ArchiveParts {
+    /// The index, the change feed and the audit trail.
+    pub db: Db,
+    /// The files.
+    pub blobs: Blobs,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For blob keys and multipart boundaries.
+    pub random: Arc<dyn Random>,
+    /// For what changes nothing: retrievals, searches, refusals.
+    pub audit: AuditLog,
+    /// Who may come in.
+    pub validator: Arc<Validator>,
+    /// What may be configured.
+    pub settings: ArchiveSettings,
+}
+
+/// What may be configured of the DICOM service.
+#[derive(Debug, Clone)]
+pub struct ArchiveSettings {
+    /// The public URL of the service, without trailing slash: `https://HOST/dicom`.
+    pub base_url: Arc<str>,
+    /// What a refused client is told about where to get a token.
+    pub challenge: Challenge,
+    /// The largest body of one store request.
+    pub store_body_bytes_max: u64,
+    /// How many store requests are received at the same time; the next is answered 503.
+    pub stores_at_once_max: usize,
+    /// How long a removed instance's file stays, in milliseconds (Azure: three days).
+    pub purge_after_ms: i64,
+    /// Memory for compressed metadata of series that were asked for, in bytes.
+    pub metadata_cache_bytes: u64,
+}
+
+impl ArchiveSettings {
+    /// The defaults for a service at this URL.
+    pub fn at(base_url: impl Into<Arc<str>>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            challenge: Challenge::default(),
+            store_body_bytes_max: hilum_kernel::limits::STORE_BODY_BYTES_MAX,
+            stores_at_once_max: 64,
+            purge_after_ms: 3 * 24 * 3600 * 1000,
+            metadata_cache_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// The DICOM service; cheap to clone.
+#[derive(Clone)]
+pub struct Archive(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) blobs: Blobs,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) audit: AuditLog,
+    pub(crate) validator: Arc<Validator>,
+    pub(crate) settings: ArchiveSettings,
+    pub(crate) metadata_cache: MetadataCache,
+    pub(crate) stores: Semaphore,
+    /// Memory for parts being received: see [`crate::store::Receiver`].
+    pub(crate) memory: Arc<Semaphore>,
+}
+
+/// The partition that all data is in while the feature is off (Azure: `Microsoft.Default`).
+pub(crate) const DEFAULT_PARTITION: PartitionKey = PartitionKey::new(1);
+
+impl Archive {
+    /// Puts the service together. The schema must have been migrated.
+    pub fn new(parts: ArchiveParts) -> Self {
+        let ArchiveParts { db, blobs, clock, random, audit, validator, settings } = parts;
+        let metadata_cache = MetadataCache::new(settings.metadata_cache_bytes);
+        let stores = Semaphore::new(settings.stores_at_once_max);
+        Self(Arc::new(Inner { db, blobs, clock, random, audit, validator, settings, metadata_cache, stores, memory: crate::store::http::memory() }))
+    }
+
+    /// The background work of the service, to be registered with the node's worker.
+    pub fn job_handlers(&self) -> Vec<Arc<dyn JobHandler>> {
+        vec![Arc::new(Purge(self.clone())), Arc::new(OrphanSweep(self.clone()))]
+    }
+
+    /// When the background work is due.
+    pub fn schedules(&self) -> Vec<Schedule> {
+        vec![Purge::SCHEDULE, OrphanSweep::SCHEDULE]
+    }
+
+    /// Writes an event about something that changes nothing.
+    pub(crate) async fn audit(&self, event: Event) -> Result<(), AuditLost> {
+        self.0.audit.submit(event).await
+    }
+}
+
+/// An audit event about what a caller did.
+pub(crate) fn event(action: Action, outcome: Outcome, caller: &Caller, context: &RequestContext) -> Event {
+    let actor = Actor {
+        subject: Some(caller.object_id().unwrap_or(caller.subject()).to_owned()),
+        app_id: caller.app_id().map(str::to_owned),
+        display: caller.display_name().map(str::to_owned),
+    };
+    let mut event = Event::new(action, outcome, actor);
+    event.source = context.client_address.map(|address| address.to_string());
+    event.correlation = Some(context.correlation);
+    event
+}

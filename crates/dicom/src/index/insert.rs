@@ -1,0 +1,319 @@
+//! Making stored instances visible: rows, counters, words for fuzzy search, change feed; one transaction for all.
+
+use std::collections::BTreeMap;
+
+use hilum_kernel::{InstanceUid, PartitionKey, SeriesKey, SeriesUid, StudyKey, StudyUid, Watermark};
+use hilum_storage::db::{DbError, Value, WriteTx};
+
+use super::sql;
+use crate::change_feed::{self, Entry};
+
+/// DICOM JSON members by tag, each the text of one member's value.
+pub(crate) type Members = BTreeMap<u32, Vec<u8>>;
+
+/// What the index takes of one level of an instance.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LevelRow {
+    /// The level's matching columns in the order of its INSERT statement, NULL where the instance has no value.
+    pub(crate) columns: Vec<Value>,
+    /// What is returned by searches.
+    pub(crate) members: Members,
+}
+
+/// A person name's folded words, for fuzzy matching.
+#[derive(Debug, Clone)]
+pub(crate) struct NameWords {
+    /// The attribute's tag.
+    pub(crate) attribute: u32,
+    /// The words; empty where the instance has no such name.
+    pub(crate) words: Vec<String>,
+}
+
+/// An instance whose file is stored, on its way into the index.
+#[derive(Debug, Clone)]
+pub(crate) struct NewInstance {
+    pub(crate) study: StudyUid,
+    pub(crate) series: SeriesUid,
+    pub(crate) instance: InstanceUid,
+    pub(crate) sop_class: String,
+    pub(crate) instance_number: Option<i64>,
+    /// For the audit trail.
+    pub(crate) patient_id: Option<String>,
+    pub(crate) study_row: LevelRow,
+    pub(crate) name_words: Vec<NameWords>,
+    pub(crate) series_row: LevelRow,
+    pub(crate) instance_members: Members,
+    pub(crate) transfer_syntax: String,
+    pub(crate) blob_key: String,
+    pub(crate) blob_bytes: i64,
+    /// Compressed DICOM JSON ([`super::metadata`]).
+    pub(crate) metadata: Vec<u8>,
+    /// The frame index ([`crate::dataset::frames::FrameIndex::to_bytes`]).
+    pub(crate) frames: Vec<u8>,
+}
+
+/// What became of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// It is visible from the commit on.
+    Stored(Watermark),
+    /// The partition has an instance with the same three UIDs: nothing was changed.
+    Duplicate,
+}
+
+/// Where and when a batch is inserted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch {
+    pub(crate) partition: PartitionKey,
+    pub(crate) at: jiff::Timestamp,
+}
+
+struct Parents {
+    study: StudyKey,
+    study_members: Members,
+    series: SeriesKey,
+    series_members: Members,
+}
+
+/// Inserts instances in the order given, each judged on its own.
+pub(crate) async fn insert(
+    tx: &mut WriteTx,
+    batch: Batch,
+    instances: &[NewInstance],
+) -> Result<Vec<Inserted>, DbError> {
+    let mut next = Numbers::take(tx, instances.len()).await?;
+    let mut results = Vec::with_capacity(instances.len());
+    let mut added: BTreeMap<SeriesKey, (StudyKey, i64, Watermark)> = BTreeMap::new();
+    let mut known: Option<((StudyUid, SeriesUid), Parents)> = None;
+    for new in instances {
+        let watermark = next.watermark();
+        let uids = (new.study.clone(), new.series.clone());
+        // The instances of a request mostly share their series: its rows are looked up once.
+        let mut parents = match known.take() {
+            Some((of, parents)) if of == uids => parents,
+            _ => find_or_create(tx, batch.partition, new, &mut next).await?,
+        };
+        let result = insert_instance(tx, batch, new, watermark, &mut parents).await?;
+        if let Inserted::Stored(watermark) = result {
+            let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
+            counter.1 += 1;
+            counter.2 = watermark;
+        }
+        results.push(result);
+        known = Some((uids, parents));
+    }
+    count(tx, &added).await?;
+    Ok(results)
+}
+
+/// Numbers of the sequence, taken all at once: three for each instance, as it may create its parents.
+struct Numbers(i64);
+
+impl Numbers {
+    async fn take(tx: &mut WriteTx, instances: usize) -> Result<Self, DbError> {
+        let count = i64::try_from(instances).unwrap_or(i64::MAX / 3) * 3;
+        let row = tx.fetch_optional(sql::TAKE, &[count.into()]).await?;
+        let highest = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?.int(0)?;
+        Ok(Self(highest - count))
+    }
+
+    fn number(&mut self) -> i64 {
+        self.0 += 1;
+        self.0
+    }
+
+    fn watermark(&mut self) -> Watermark {
+        Watermark::new(self.number())
+    }
+}
+
+async fn find_or_create(
+    tx: &mut WriteTx,
+    partition: PartitionKey,
+    new: &NewInstance,
+    next: &mut Numbers,
+) -> Result<Parents, DbError> {
+    let found = tx
+        .fetch_optional(sql::FIND_PARENTS, &[partition.into(), (&new.study).into(), (&new.series).into()])
+        .await?;
+    let (study, study_members, series) = match &found {
+        Some(row) => (StudyKey::new(row.int(0)?), read_members(&row.blob(1)?), row.opt_int(2)?),
+        None => {
+            let key = StudyKey::new(next.number());
+            let mut values: Vec<Value> = vec![
+                key.into(),
+                partition.into(),
+                (&new.study).into(),
+                write_members(&new.study_row.members).into(),
+            ];
+            values.extend(new.study_row.columns.iter().cloned());
+            tx.execute(sql::INSERT_STUDY, &values).await?;
+            insert_words(tx, partition, key, &new.name_words).await?;
+            (key, new.study_row.members.clone(), None)
+        }
+    };
+    let (series, series_members) = match (series, &found) {
+        (Some(key), Some(row)) => (SeriesKey::new(key), read_members(&row.blob(3)?)),
+        _ => {
+            let key = SeriesKey::new(next.number());
+            let mut values: Vec<Value> = vec![
+                key.into(),
+                study.into(),
+                partition.into(),
+                (&new.series).into(),
+                write_members(&new.series_row.members).into(),
+            ];
+            values.extend(new.series_row.columns.iter().cloned());
+            tx.execute(sql::INSERT_SERIES, &values).await?;
+            (key, new.series_row.members.clone())
+        }
+    };
+    Ok(Parents { study, study_members, series, series_members })
+}
+
+async fn insert_instance(
+    tx: &mut WriteTx,
+    batch: Batch,
+    new: &NewInstance,
+    watermark: Watermark,
+    parents: &mut Parents,
+) -> Result<Inserted, DbError> {
+    let inserted = tx
+        .execute(
+            sql::INSERT_INSTANCE,
+            &[
+                watermark.into(),
+                parents.series.into(),
+                parents.study.into(),
+                batch.partition.into(),
+                (&new.instance).into(),
+                new.sop_class.as_str().into(),
+                new.instance_number.into(),
+                batch.at.as_millisecond().into(),
+                new.transfer_syntax.as_str().into(),
+                new.blob_key.as_str().into(),
+                new.blob_bytes.into(),
+                write_members(&new.instance_members).into(),
+            ],
+        )
+        .await?;
+    if inserted == 0 {
+        return Ok(Inserted::Duplicate);
+    }
+    tx.execute(
+        sql::INSERT_DETAIL,
+        &[watermark.into(), new.metadata.as_slice().into(), new.frames.as_slice().into()],
+    )
+    .await?;
+    merge_parents(tx, batch.partition, new, parents).await?;
+    let entry = Entry {
+        sequence: watermark,
+        at: batch.at,
+        action: change_feed::Action::Create,
+        partition: batch.partition,
+        study: new.study.as_str(),
+        series: new.series.as_str(),
+        instance: new.instance.as_str(),
+        watermark,
+    };
+    change_feed::append(tx, &entry).await?;
+    Ok(Inserted::Stored(watermark))
+}
+
+/// The newest instance's values win at study and series level, but only where it has any (Azure: STOW, "Indexing").
+async fn merge_parents(
+    tx: &mut WriteTx,
+    partition: PartitionKey,
+    new: &NewInstance,
+    parents: &mut Parents,
+) -> Result<(), DbError> {
+    if merge(&mut parents.study_members, &new.study_row.members) {
+        let mut values: Vec<Value> = vec![parents.study.into(), write_members(&parents.study_members).into()];
+        values.extend(new.study_row.columns.iter().cloned());
+        tx.execute(sql::MERGE_STUDY, &values).await?;
+        insert_words(tx, partition, parents.study, &new.name_words).await?;
+    }
+    if merge(&mut parents.series_members, &new.series_row.members) {
+        let mut values: Vec<Value> = vec![parents.series.into(), write_members(&parents.series_members).into()];
+        values.extend(new.series_row.columns.iter().cloned());
+        tx.execute(sql::MERGE_SERIES, &values).await?;
+    }
+    Ok(())
+}
+
+async fn insert_words(
+    tx: &mut WriteTx,
+    partition: PartitionKey,
+    study: StudyKey,
+    names: &[NameWords],
+) -> Result<(), DbError> {
+    for name in names.iter().filter(|name| !name.words.is_empty()) {
+        let attribute = i64::from(name.attribute);
+        tx.execute(sql::DELETE_WORDS, &[study.into(), attribute.into()]).await?;
+        for word in &name.words {
+            let row = [partition.into(), attribute.into(), word.into(), study.into()];
+            tx.execute(sql::INSERT_WORD, &row).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn count(
+    tx: &mut WriteTx,
+    added: &BTreeMap<SeriesKey, (StudyKey, i64, Watermark)>,
+) -> Result<(), DbError> {
+    let mut studies: BTreeMap<StudyKey, (i64, Watermark)> = BTreeMap::new();
+    for (series, (study, instances, watermark)) in added {
+        tx.execute(sql::COUNT_SERIES, &[(*series).into(), (*instances).into(), (*watermark).into()]).await?;
+        let total = studies.entry(*study).or_insert((0, *watermark));
+        total.0 += instances;
+        total.1 = total.1.max(*watermark);
+    }
+    for (study, (instances, watermark)) in studies {
+        tx.execute(sql::COUNT_STUDY, &[study.into(), instances.into(), watermark.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Overwrites `old` with what `new` has a value for; tells whether anything changed.
+fn merge(old: &mut Members, new: &Members) -> bool {
+    let mut changed = false;
+    for (tag, member) in new.iter().filter(|(_, member)| has_value(member)) {
+        if old.get(tag) != Some(member) {
+            old.insert(*tag, member.clone());
+            changed = true;
+        }
+    }
+    changed
+}
+
+fn has_value(member: &[u8]) -> bool {
+    memchr::memmem::find(member, b"\"Value\"").is_some()
+}
+
+fn read_members(json: &[u8]) -> Members {
+    crate::dataset::json::members(json)
+        .map(|member| (tag_number(member.tag), member.value().to_vec()))
+        .collect()
+}
+
+/// A tag as one number, `ggggeeee`.
+pub(crate) fn tag_number(tag: dicom_core::Tag) -> u32 {
+    (u32::from(tag.0) << 16) | u32::from(tag.1)
+}
+
+fn write_members(members: &Members) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut json = Vec::with_capacity(members.values().map(|member| member.len() + 12).sum::<usize>() + 2);
+    json.push(b'{');
+    for (index, (tag, member)) in members.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        // Writing to a Vec cannot fail.
+        let _ = write!(json, "\"{tag:08X}\":");
+        json.extend_from_slice(member);
+    }
+    json.push(b'}');
+    json
+}

@@ -1,0 +1,77 @@
+//! The service's routes, the same under `/v1` and `/v2` (fact sheet §1).
+
+use axum::{
+    Extension, Router,
+    extract::{DefaultBodyLimit, Request},
+    http::HeaderValue,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+
+use crate::{
+    archive::Archive,
+    delete::http::delete,
+    error::DicomError,
+    request::ApiVersion,
+    retrieve::http::{retrieve_frames, retrieve_instances, retrieve_metadata},
+    search::http as search,
+    store::http::store,
+};
+
+/// What every answer tells (Azure: API versioning).
+const SUPPORTED_VERSIONS: HeaderValue = HeaderValue::from_static("1.0, 2.0");
+
+impl Archive {
+    /// All routes, relative to the service's base URL.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .nest("/v1", routes(ApiVersion::V1))
+            .nest("/v2", routes(ApiVersion::V2))
+            .layer(middleware::from_fn(tell_versions))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(self.clone())
+    }
+}
+
+fn routes(version: ApiVersion) -> Router<Archive> {
+    Router::new()
+        .route("/studies", get(search::studies).post(store))
+        .route("/series", get(search::series))
+        .route("/instances", get(search::instances))
+        .route("/studies/{study}", get(retrieve_instances).post(store).delete(delete))
+        .route("/studies/{study}/metadata", get(retrieve_metadata))
+        .route("/studies/{study}/series", get(search::study_series))
+        .route("/studies/{study}/instances", get(search::study_instances))
+        .route("/studies/{study}/series/{series}", get(retrieve_instances).delete(delete))
+        .route("/studies/{study}/series/{series}/metadata", get(retrieve_metadata))
+        .route("/studies/{study}/series/{series}/instances", get(search::series_instances))
+        .route(
+            "/studies/{study}/series/{series}/instances/{instance}",
+            get(retrieve_instances).delete(delete),
+        )
+        .route("/studies/{study}/series/{series}/instances/{instance}/metadata", get(retrieve_metadata))
+        .route(
+            "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+            get(retrieve_frames),
+        )
+        .route("/partitions", any(partitions_disabled))
+        .route("/partitions/{*rest}", any(partitions_disabled))
+        .layer(Extension(version))
+}
+
+async fn partitions_disabled() -> DicomError {
+    DicomError::Invalid("Data partitions feature is disabled.".to_owned())
+}
+
+/// Refuses what Azure refuses of any query, and tells the versions.
+async fn tell_versions(request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let mut response = if query.contains('<') || query.contains("%3c") || query.contains("%3C") {
+        DicomError::Invalid("The query string included invalid characters.".to_owned()).into_response()
+    } else {
+        next.run(request).await
+    };
+    response.headers_mut().insert("api-supported-versions", SUPPORTED_VERSIONS);
+    response
+}

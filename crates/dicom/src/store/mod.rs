@@ -1,0 +1,247 @@
+//! Store instances (PS3.18 §10.5, Azure: STOW-RS).
+//!
+//! The story of one request: each part is received into memory or, when large, into a staging file; read and judged;
+//! its file written and synced; and when all parts have arrived, one transaction makes the accepted ones visible
+//! together with the change feed and the audit event. Nothing is acknowledged before that commit. What a crash leaves
+//! before it is a file that no row names, which the sweep removes.
+
+pub(crate) mod http;
+
+mod index_row;
+mod prepare;
+mod received;
+mod response;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use hilum_access::{Permit, Write};
+use hilum_audit::{Action, Event, Outcome};
+use hilum_kernel::{Phi, StudyUid};
+use hilum_storage::{
+    blobs::BlobKey,
+    db::{DbError, WriteTx},
+};
+use hilum_web::RequestContext;
+use tokio::task::JoinSet;
+
+use crate::{
+    archive::{Archive, DEFAULT_PARTITION, event},
+    error::DicomError,
+    index::insert::{self, Batch, Inserted, NewInstance},
+    request::ApiVersion,
+};
+
+pub(crate) use received::{Receiver, Received};
+pub(crate) use response::StoreResponse;
+
+use prepare::{Prepared, prepare};
+
+/// Parts of one request that are judged and written at the same time: hides the wait for the disk.
+const PARTS_AT_ONCE: usize = 4;
+/// Instances of one request that become visible together. A larger request is committed in portions of this size, so
+/// that its rows stay a few megabytes.
+const PORTION: usize = 2048;
+
+/// Why an instance was not stored: values of FailureReason (0008,1197).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureReason {
+    /// The file cannot be read.
+    ProcessingFailure = 0x0110,
+    /// Attributes are missing or invalid, or the study is another one.
+    ValidationFailed = 0xA900,
+    /// The archive has an instance with the same UIDs.
+    AlreadyExists = 0xB00E,
+}
+
+/// What is odd about a stored instance: values of WarningReason (0008,1196).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WarningReason {
+    /// v2: attributes failed validation and are left out of metadata and index.
+    AttributesInvalid = 1,
+    /// The file is in Implicit VR Little Endian.
+    DataSetDoesNotMatchSopClass = 0xB007,
+}
+
+/// The UIDs of a part as far as they could be read, for the response.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named {
+    pub(crate) class: Option<String>,
+    pub(crate) instance: Option<String>,
+}
+
+/// What became of one part.
+#[derive(Debug)]
+pub(crate) enum Outcomes {
+    Stored { study: String, series: String, warning: Option<WarningReason> },
+    Failed(FailureReason),
+}
+
+/// One line of the response.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) named: Named,
+    pub(crate) outcome: Outcomes,
+    /// For FailedAttributesSequence (0074,1048).
+    pub(crate) comments: Vec<String>,
+    /// v1: an indexed attribute has several values.
+    pub(crate) has_multiple_values: bool,
+}
+
+/// What a store request asks for besides its parts.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreRequest {
+    pub(crate) version: ApiVersion,
+    /// The study in the path.
+    pub(crate) study: Option<StudyUid>,
+}
+
+/// A store request in progress.
+pub(crate) struct Store {
+    archive: Archive,
+    event: Event,
+    request: Arc<StoreRequest>,
+    working: JoinSet<(usize, Result<Prepared, DicomError>)>,
+    /// By the number of the part; `None` while it is being worked on.
+    parts: Vec<Option<Prepared>>,
+    items: Vec<Item>,
+}
+
+impl Store {
+    /// Starts a request of a caller who may write.
+    pub(crate) fn new(
+        archive: &Archive,
+        permit: &Permit<Write>,
+        context: &RequestContext,
+        request: StoreRequest,
+    ) -> Self {
+        Self {
+            archive: archive.clone(),
+            event: event(Action::InstancesStored, Outcome::Success, permit.caller(), context),
+            request: Arc::new(request),
+            working: JoinSet::new(),
+            parts: Vec::new(),
+            items: Vec::new(),
+        }
+    }
+
+    /// Takes a part that has arrived whole. Waits while too many parts are being worked on.
+    pub(crate) async fn take(&mut self, received: Received) -> Result<(), DicomError> {
+        while self.working.len() >= PARTS_AT_ONCE {
+            self.finish_one().await?;
+        }
+        if self.parts.len() >= PORTION {
+            self.commit().await?;
+        }
+        let number = self.parts.len();
+        self.parts.push(None);
+        let (archive, request) = (self.archive.clone(), Arc::clone(&self.request));
+        self.working.spawn(async move { (number, prepare(&archive, &request, received).await) });
+        Ok(())
+    }
+
+    /// Commits what was accepted and tells what became of each part, in the order of the request.
+    pub(crate) async fn finish(mut self) -> Result<StoreResponse, DicomError> {
+        self.commit().await?;
+        Ok(StoreResponse::new(&self.archive.0.settings.base_url, &self.request, self.items))
+    }
+
+    async fn finish_one(&mut self) -> Result<(), DicomError> {
+        if let Some(joined) = self.working.join_next().await {
+            let (number, prepared) = joined.map_err(|_| DicomError::Bug("preparing a part panicked"))?;
+            if let Some(slot) = self.parts.get_mut(number) {
+                *slot = Some(prepared?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), DicomError> {
+        while !self.working.is_empty() {
+            self.finish_one().await?;
+        }
+        let mut items = Vec::with_capacity(self.parts.len());
+        let mut instances = Vec::new();
+        let mut at = Vec::new();
+        for prepared in self.parts.drain(..).flatten() {
+            if let Some(new) = prepared.new {
+                at.push(items.len());
+                instances.push(*new);
+            }
+            items.push(prepared.item);
+        }
+        let results = self.insert(instances, &items).await?;
+        for (at, (result, blob_key)) in at.into_iter().zip(results) {
+            if let (Inserted::Duplicate, Some(item)) = (result, items.get_mut(at)) {
+                item.outcome = Outcomes::Failed(FailureReason::AlreadyExists);
+                self.discard(&blob_key).await;
+            }
+        }
+        self.items.append(&mut items);
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        instances: Vec<NewInstance>,
+        items: &[Item],
+    ) -> Result<Vec<(Inserted, String)>, DicomError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<String> = instances.iter().map(|new| new.blob_key.clone()).collect();
+        let batch = Batch { partition: DEFAULT_PARTITION, at: self.archive.0.clock.now() };
+        let event = self.described(&instances, items);
+        let results = self
+            .archive
+            .0
+            .db
+            .write((batch, instances, event), |tx, (batch, instances, event)| {
+                insert_and_record(tx, *batch, instances, event).boxed()
+            })
+            .await?;
+        Ok(results.into_iter().zip(keys).collect())
+    }
+
+    /// The audit event of a portion: whose data, how much.
+    fn described(&self, instances: &[NewInstance], items: &[Item]) -> Event {
+        let mut event = self.event.clone();
+        let refused = items.len() - instances.len();
+        event.outcome = match (instances.is_empty(), refused) {
+            (true, _) => Outcome::Refused,
+            (false, 0) => Outcome::Success,
+            (false, _) => Outcome::Partial,
+        };
+        let mut studies: Vec<&str> = instances.iter().map(|new| new.study.as_str()).collect();
+        studies.sort_unstable();
+        studies.dedup();
+        event.target = (!studies.is_empty()).then(|| studies.join(" "));
+        event.patient = instances.iter().find_map(|new| new.patient_id.clone()).map(Phi::new);
+        event.detail = Some(format!("accepted={} refused={refused}", instances.len()));
+        event
+    }
+
+    /// Removes the file of an instance that no row names. The sweep would do it too, only later.
+    async fn discard(&self, blob_key: &str) {
+        let Ok(key) = BlobKey::parse(blob_key) else { return };
+        if let Err(error) = self.archive.0.blobs.delete(&key).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a duplicate's file is left to the sweep");
+        }
+    }
+}
+
+async fn insert_and_record(
+    tx: &mut WriteTx,
+    batch: Batch,
+    instances: &[NewInstance],
+    event: &Event,
+) -> Result<Vec<Inserted>, DbError> {
+    let inserted =
+        if instances.is_empty() { Vec::new() } else { insert::insert(tx, batch, instances).await? };
+    hilum_audit::record(tx, batch.at.as_millisecond(), event).await?;
+    Ok(inserted)
+}

@@ -1,0 +1,120 @@
+//! One part on its way into the archive: read, judge, write the file.
+
+use std::io::BufReader;
+
+use hilum_storage::blobs::BlobKey;
+
+use super::{
+    FailureReason, Item, Named, Outcomes, StoreRequest, index_row,
+    received::{PREAMBLE, PiecesReader, Received},
+    validate::{self, Judged},
+};
+use crate::{
+    archive::Archive,
+    dataset::{
+        Instance,
+        read::{Limits, ReadError, read_instance},
+    },
+    error::DicomError,
+    index::insert::NewInstance,
+};
+
+/// Values of a header larger than this are no honest header; real ones stay below 1 MiB.
+const LIMITS: Limits = Limits {
+    depth_max: 64,
+    elements_max: 500_000,
+    value_bytes_max: 16 * 1024 * 1024,
+    fragments_max: 1_000_000,
+    inflated_bytes_max: 4 * 1024 * 1024 * 1024,
+};
+
+/// A part that was judged and, if accepted, written.
+pub(super) struct Prepared {
+    pub(super) item: Item,
+    /// What goes into the index; its file is durable.
+    pub(super) new: Option<Box<NewInstance>>,
+}
+
+/// Does all that can be done for a part before the transaction.
+pub(super) async fn prepare(
+    archive: &Archive,
+    request: &std::sync::Arc<StoreRequest>,
+    received: Received,
+) -> Result<Prepared, DicomError> {
+    let key = BlobKey::instance(archive.0.clock.now(), archive.0.random.uuid());
+    let judged_request = std::sync::Arc::clone(request);
+    match received {
+        Received::Memory(pieces) => {
+            let (judged, pieces) = blocking(move || {
+                let judged = judge(read_instance(PiecesReader::new(&pieces), &LIMITS), &judged_request);
+                (judged, pieces)
+            })
+            .await?;
+            let mut prepared = judged?;
+            if let Some(new) = &mut prepared.new {
+                new.blob_bytes = i64::try_from(pieces.bytes).unwrap_or(i64::MAX);
+                archive.0.blobs.put(&key, pieces.with_zeroed_preamble()).await?;
+                key.as_str().clone_into(&mut new.blob_key);
+            }
+            Ok(prepared)
+        }
+        Received::Staged(mut staged) => {
+            let file = staged.reader().await?;
+            let judged = blocking(move || {
+                judge(read_instance(BufReader::with_capacity(64 * 1024, file), &LIMITS), &judged_request)
+            })
+            .await?;
+            let mut prepared = judged?;
+            if let Some(new) = &mut prepared.new {
+                new.blob_bytes = i64::try_from(staged.len()).unwrap_or(i64::MAX);
+                staged.patch(0, PREAMBLE).await?;
+                archive.0.blobs.promote(*staged, &key).await?;
+                key.as_str().clone_into(&mut new.blob_key);
+            }
+            Ok(prepared)
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DicomError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| DicomError::Bug("judging a part panicked"))
+}
+
+fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Prepared, DicomError> {
+    let instance = match read {
+        Ok(instance) => instance,
+        // Our own disk failed, not the file.
+        Err(ReadError::Source(error)) => {
+            return Err(DicomError::Blob(hilum_storage::blobs::BlobError::Unavailable(Box::new(error))));
+        }
+        Err(error) => {
+            tracing::info!(error = &error as &dyn std::error::Error, "a part is no readable DICOM file");
+            let comments = vec![format!("DICOM100: the file cannot be read: {error}.")];
+            return Ok(failed(Named::default(), FailureReason::ProcessingFailure, comments));
+        }
+    };
+    let named = validate::named(&instance);
+    match validate::judge(&instance, request) {
+        Judged::Refused { reason, comments } => Ok(failed(named, reason, comments)),
+        Judged::Accepted(accepted) => {
+            let item = Item {
+                named,
+                outcome: Outcomes::Stored {
+                    study: accepted.study.as_str().to_owned(),
+                    series: accepted.series.as_str().to_owned(),
+                    warning: accepted.warning,
+                },
+                comments: accepted.comments.clone(),
+                has_multiple_values: accepted.has_multiple_values,
+            };
+            Ok(Prepared { item, new: Some(Box::new(index_row::new_instance(&instance, accepted)?)) })
+        }
+    }
+}
+
+fn failed(named: Named, reason: FailureReason, comments: Vec<String>) -> Prepared {
+    Prepared {
+        item: Item { named, outcome: Outcomes::Failed(reason), comments, has_multiple_values: false },
+        new: None,
+    }
+}

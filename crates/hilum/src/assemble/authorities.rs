@@ -1,0 +1,120 @@
+//! Whose tokens the DICOM service takes: Hilum's own and the configured ones. The two meet only in what a token says.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use futures::{FutureExt as _, future::BoxFuture};
+use hilum_access::{
+    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, RemoteKeys, RemoteKeysOptions, Rights,
+    RightsFrom, RoleDefinition, Validator, ValidatorOptions,
+};
+use hilum_identity::{DICOM_APP_ID, Identity};
+use hilum_jose::VerifyingKey;
+
+use super::Ground;
+use crate::config::{AuthoritySettings, Dicom, RightsFromSetting};
+
+/// The audience of Azure's DICOM services, with and without the slash that scripts disagree about.
+const AZURE_AUDIENCE: &str = "https://dicom.healthcareapis.azure.com";
+
+/// Makes the validator of the DICOM service.
+pub(super) async fn validator(ground: &Ground, identity: &Identity, origin: &str) -> Result<Validator> {
+    let settings = &ground.config.dicom;
+    let rights = Arc::new(rights(settings)?);
+    let mut authorities = Vec::new();
+    if !settings.foreign_only {
+        authorities.push(own(settings, identity, origin, &rights).await?);
+    }
+    for authority in &settings.authorities {
+        authorities.push(foreign(ground, authority, &rights)?);
+    }
+    Ok(Validator::new(authorities, Arc::clone(&ground.clock), ValidatorOptions::default()))
+}
+
+fn rights(settings: &Dicom) -> Result<Rights> {
+    let mut rights = Rights::default();
+    for role in &settings.role_definitions {
+        let role = RoleDefinition {
+            name: role.name.clone(),
+            data_actions: role.data_actions.clone(),
+            not_data_actions: role.not_data_actions.clone(),
+            scopes: Vec::new(),
+        };
+        rights.define_role(&role).context("dicom.role_definitions")?;
+    }
+    Ok(rights)
+}
+
+async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Arc<Rights>) -> Result<Authority> {
+    let tenant = identity.tenant().await?;
+    let mut audiences = vec![
+        DICOM_APP_ID.to_string(),
+        AZURE_AUDIENCE.to_owned(),
+        format!("{AZURE_AUDIENCE}/"),
+        format!("{origin}/dicom"),
+        format!("{origin}/dicom/"),
+    ];
+    audiences.extend(settings.audiences.iter().cloned());
+    Ok(Authority {
+        issuers: vec![identity.v1_issuer(tenant), identity.v2_issuer(tenant)],
+        audiences,
+        tenant: Some(tenant.id.to_string()),
+        keys: Arc::new(OwnKeys(identity.clone())),
+        claims: ClaimNames::default(),
+        rights: Arc::clone(rights),
+        rights_from: RightsFrom::ScopesAndRoles,
+    })
+}
+
+fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) -> Result<Authority> {
+    let extra_roots_pem = match &settings.ca_certificate {
+        Some(file) => Some(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?),
+        None => None,
+    };
+    let options = RemoteKeysOptions { extra_roots_pem, ..RemoteKeysOptions::default() };
+    let at = KeysAt::Issuer(settings.issuer.clone());
+    let keys = RemoteKeys::new(at, Arc::clone(&ground.clock), options)
+        .with_context(|| format!("dicom.authorities: {}", settings.issuer))?;
+    let mut claims = ClaimNames::default();
+    if let Some(roles) = &settings.roles_claim {
+        claims.roles = vec![roles.clone()];
+    }
+    if let Some(scopes) = &settings.scope_claim {
+        claims.scopes = vec![scopes.clone()];
+    }
+    let mut issuers = vec![settings.issuer.clone()];
+    issuers.extend(settings.issuers.iter().cloned());
+    Ok(Authority {
+        issuers,
+        audiences: settings.audiences.clone(),
+        tenant: None,
+        keys: Arc::new(keys),
+        claims,
+        rights: Arc::clone(rights),
+        rights_from: match settings.rights_from {
+            RightsFromSetting::ScopesAndRoles => RightsFrom::ScopesAndRoles,
+            RightsFromSetting::Roles => RightsFrom::Roles,
+            RightsFromSetting::Scopes => RightsFrom::Scopes,
+        },
+    })
+}
+
+/// Hilum's own keys, without a detour over HTTP: a new key counts at once, on every node.
+struct OwnKeys(Identity);
+
+impl KeySource for OwnKeys {
+    fn find<'a>(
+        &'a self,
+        hint: KeyHint<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
+        async move {
+            let keys = self.0.public_keys().await.map_err(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "the signing keys cannot be read");
+                KeysUnavailable
+            })?;
+            let keys: Vec<Arc<VerifyingKey>> = keys.into_iter().map(Arc::new).collect();
+            Ok(hint.select(&keys))
+        }
+        .boxed()
+    }
+}

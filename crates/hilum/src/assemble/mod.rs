@@ -1,0 +1,207 @@
+//! Wiring: the one place where the parts of the house meet.
+
+mod authorities;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use hilum_audit::AuditLog;
+use hilum_identity::{Identity, InitOutcome, InitRequest};
+use hilum_kernel::{Clock, Random, Secret, SystemClock, SystemRandom, TenantId};
+use hilum_storage::{
+    blobs::Blobs,
+    db::{Db, Migrations},
+    jobs::{self, JobHandler, JobSignal, PurgeFinished, Schedule, Worker, WorkerOptions},
+};
+use hilum_web::layers::{LayerSettings, wrap};
+use jiff::SignedDuration;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Config, Environment},
+    data_dir::DataDir,
+    master_key, routes,
+};
+
+/// How long a finished background job can be asked about.
+const JOBS_KEPT_HOURS: i64 = 30 * 24;
+
+/// Every table of the house.
+pub(crate) fn migrations() -> Vec<Migrations> {
+    vec![jobs::MIGRATIONS, hilum_audit::MIGRATIONS, hilum_identity::MIGRATIONS]
+}
+
+/// What everything stands on: data directory, configuration, time, chance.
+#[derive(Clone)]
+pub struct Ground {
+    /// The data directory.
+    pub data: DataDir,
+    /// The effective configuration.
+    pub config: Config,
+    /// The variables that start with `HILUM_`.
+    pub environment: Environment,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+impl Ground {
+    /// On the system's clock and random source.
+    pub fn new(data: DataDir, config: Config, environment: Environment) -> Self {
+        Self { data, config, environment, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// The directory's store: enough for management commands.
+pub struct Directory {
+    /// The database, migrated.
+    pub db: Db,
+    /// The audit trail.
+    pub audit: AuditLog,
+    /// The identity platform.
+    pub identity: Identity,
+    /// The public origin.
+    pub origin: Arc<str>,
+    tasks: TaskTracker,
+}
+
+impl Directory {
+    /// Opens the store of a data directory, creating and migrating what is missing. Makes no tenant.
+    ///
+    /// # Errors
+    /// When the folder, the key or the database cannot be used.
+    pub async fn open(ground: &Ground, origin: String) -> Result<Self> {
+        ground.data.create()?;
+        let master_key = master_key::load(&ground.data, &ground.environment, &*ground.random)?;
+        let db = Db::open(&ground.config.database.to_storage(ground.data.path()))
+            .await
+            .context("cannot open the database")?;
+        db.migrate(&migrations()).await.context("cannot bring the database's tables up to date")?;
+        let tasks = TaskTracker::new();
+        let audit = AuditLog::start(db.clone(), Arc::clone(&ground.clock), &tasks);
+        let origin: Arc<str> = origin.into();
+        let identity = Identity::new(hilum_identity::Parts {
+            db: db.clone(),
+            clock: Arc::clone(&ground.clock),
+            random: Arc::clone(&ground.random),
+            master_key,
+            audit: audit.clone(),
+            settings: hilum_identity::Settings { origin: Arc::clone(&origin) },
+        })?;
+        Ok(Self { db, audit, identity, origin, tasks })
+    }
+
+    /// Makes the tenant, or finds it made.
+    ///
+    /// # Errors
+    /// When a name or the password cannot be used, or the database fails.
+    pub async fn init(
+        &self,
+        domain: &str,
+        admin_upn: Option<String>,
+        admin_password: Option<Secret<String>>,
+    ) -> Result<InitOutcome> {
+        let request = InitRequest { domain: domain.to_owned(), admin_upn, admin_password };
+        self.identity.init(request).await.context("cannot make the tenant")
+    }
+
+    /// Writes what waits to be written and closes the database.
+    pub async fn close(self) {
+        let Self { db, audit, identity, origin: _, tasks } = self;
+        drop((audit, identity));
+        tasks.close();
+        tasks.wait().await;
+        db.close().await;
+    }
+}
+
+/// The whole house, ready to serve.
+pub struct House {
+    /// The database.
+    pub db: Db,
+    /// The file store.
+    pub blobs: Blobs,
+    /// The identity platform.
+    pub identity: Identity,
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// The public origin.
+    pub origin: Arc<str>,
+    /// What the first start made.
+    pub init: InitOutcome,
+    /// Cancelled when the server is to stop.
+    pub stop: CancellationToken,
+    /// Runs background jobs.
+    pub worker: Worker,
+    ground: Ground,
+    audit: AuditLog,
+    tasks: TaskTracker,
+}
+
+impl House {
+    /// Opens the store, does the first start's work where it is not done, and wires everything.
+    ///
+    /// # Errors
+    /// When a part cannot be had; the text says which.
+    pub async fn build(ground: Ground, origin: String) -> Result<Self> {
+        let directory = Directory::open(&ground, origin).await?;
+        let init = directory.init(&ground.config.identity.domain, None, None).await?;
+        let Directory { db, audit, identity, origin, tasks } = directory;
+        let blobs = Blobs::open(&ground.config.blobs.to_storage(ground.data.path()), ground.data.staging())
+            .context("cannot open the store for DICOM files")?;
+        let worker = worker(&ground, &db);
+        let stop = CancellationToken::new();
+        let tenant_id = init.tenant.id;
+        Ok(Self { db, blobs, identity, tenant_id, origin, init, stop, worker, ground, audit, tasks })
+    }
+
+    /// Everything that is answered, with the layers around it.
+    pub fn router(&self) -> Router {
+        let http = &self.ground.config.http;
+        let limits = &self.ground.config.limits;
+        let settings = LayerSettings {
+            origin: Arc::clone(&self.origin),
+            trust_forwarded: http.behind_proxy,
+            requests_max: limits.requests_max,
+            body_idle: Duration::from_secs(limits.body_idle_seconds),
+            random: Arc::clone(&self.ground.random),
+        };
+        wrap(routes::all(self), settings)
+    }
+
+    /// Starts what runs in the background until `stop`.
+    pub fn start_background_work(&self) {
+        let (worker, stop) = (self.worker.clone(), self.stop.clone());
+        self.tasks.spawn(async move { worker.run(stop).await });
+    }
+
+    /// Where tasks go that shutdown must wait for.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Stops background work, writes what waits to be written, and closes the database.
+    pub async fn close(self) {
+        self.stop.cancel();
+        let Self { db, identity, audit, worker, tasks, .. } = self;
+        drop((identity, audit, worker));
+        tasks.close();
+        tasks.wait().await;
+        db.close().await;
+    }
+}
+
+fn worker(ground: &Ground, db: &Db) -> Worker {
+    let means = (Arc::clone(&ground.clock), Arc::clone(&ground.random));
+    let purge = PurgeFinished {
+        db: db.clone(),
+        clock: Arc::clone(&ground.clock),
+        keep: SignedDuration::from_hours(JOBS_KEPT_HOURS),
+    };
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(purge)];
+    let schedules = vec![Schedule { kind: PurgeFinished::KIND, every: SignedDuration::from_hours(24) }];
+    let options = WorkerOptions { node: format!("hilum-{}", std::process::id()), ..WorkerOptions::default() };
+    Worker::new(db.clone(), means, handlers, schedules, JobSignal::default(), options)
+}

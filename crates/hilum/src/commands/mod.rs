@@ -1,0 +1,254 @@
+//! The command line: its grammar, and what each command does.
+//!
+//! Management commands mirror `az` in names, options and output, so that scripts carry over; they act on the data
+//! directory's store through the same operations as the API.
+
+mod account;
+mod app;
+mod credential;
+mod demo;
+mod doctor;
+mod failure;
+mod init;
+mod key;
+mod output;
+mod permission;
+mod role;
+mod serve;
+mod sp;
+mod user;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use hilum_identity::Identity;
+use serde_json::{Value, json};
+
+pub(crate) use failure::Failure;
+use output::OutputFormat;
+
+use crate::{
+    assemble::{Directory, Ground},
+    config::{Config, Environment, Sources},
+    data_dir::DataDir,
+    ui,
+};
+
+/// What a command prints: JSON that `--query` and `--output` shape, or nothing.
+pub(crate) type Answer = Result<Option<Value>, Failure>;
+
+/// Identity platform and DICOM service in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "hilum", version, about, long_about = None, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that may stand anywhere on the line.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The data directory.
+    #[arg(long, global = true, env = "HILUM_DATA", default_value = "./hilum-data", value_name = "DIR")]
+    data: PathBuf,
+    /// The configuration file; by default hilum.toml in the data directory.
+    #[arg(long, global = true, env = "HILUM_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database's URL; by default SQLite in the data directory.
+    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// How the result is printed.
+    #[arg(long, short = 'o', global = true, value_enum, default_value_t = OutputFormat::Json)]
+    output: OutputFormat,
+    /// A JMESPath expression that picks from the result.
+    #[arg(long, global = true, value_name = "JMESPATH")]
+    query: Option<String>,
+    /// No warnings and hints.
+    #[arg(long, global = true)]
+    only_show_errors: bool,
+    /// More about what is done.
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    verbose: bool,
+    /// Everything about what is done.
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    debug: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve; the first start makes tenant, keys, administrator and certificate.
+    Serve(serve::ServeArgs),
+    /// Do the first start's work without serving.
+    Init(init::InitArgs),
+    /// Serve with a demo tenant and a phantom study; --exit runs the journey once.
+    Demo(demo::DemoArgs),
+    /// Check a deployment and say how to mend it.
+    Doctor,
+    /// Applications (registrations).
+    #[command(subcommand)]
+    App(app::AppCommand),
+    /// Service principals.
+    #[command(subcommand)]
+    Sp(sp::SpCommand),
+    /// Users.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// The directory, in the spelling of `az ad`.
+    #[command(subcommand)]
+    Ad(AdCommand),
+    /// Roles and their assignments.
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// Tokens, and who one is.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Signing keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AdCommand {
+    /// Applications (registrations).
+    #[command(subcommand)]
+    App(app::AppCommand),
+    /// Service principals.
+    #[command(subcommand)]
+    Sp(sp::SpCommand),
+    /// Users.
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+/// What commands are given besides their own arguments.
+pub(crate) struct Context {
+    pub(crate) ground: Ground,
+    quiet: bool,
+}
+
+impl Context {
+    /// A hint or warning, unless they are not wanted.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            ui::note(format!("WARNING: {}", text.as_ref()));
+        }
+    }
+
+    /// The origin of the server on this data directory: the running one's, or the configured one.
+    pub(crate) fn origin(&self) -> Result<String, Failure> {
+        if let Some(running) = self.ground.data.running_server() {
+            return Ok(running.url);
+        }
+        let http = &self.ground.config.http;
+        let port = http.parsed_listen().map_err(Failure::error)?.port;
+        http.origin(if port == 0 { 8443 } else { port }).map_err(Failure::error)
+    }
+
+    /// Runs work on the data directory's store, which must have been initialised.
+    pub(crate) async fn with_directory<F>(&self, work: F) -> Answer
+    where
+        F: AsyncFnOnce(&Identity) -> Answer,
+    {
+        let data = &self.ground.data;
+        let database = &self.ground.config.database;
+        if database.url.is_none() && !data.path().join("hilum.db").is_file() {
+            return Err(Failure::Error(format!(
+                "there is no store in {}: run `hilum init` or `hilum serve` first, or name another directory with --data",
+                data.path().display()
+            )));
+        }
+        let directory = Directory::open(&self.ground, self.origin()?).await?;
+        let answer = work(&directory.identity).await;
+        directory.close().await;
+        answer
+    }
+}
+
+/// Parses the arguments, runs one command, prints its result, and says how the process ends.
+pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ui::note(format!("ERROR: the runtime cannot start: {error}"));
+            return 1;
+        }
+    };
+    let (format, query) = (cli.global.output, cli.global.query.clone());
+    // Boxed, because the futures of all commands together are large.
+    let answer = runtime.block_on(Box::pin(execute(cli)));
+    // What is still reading from a slow disk or name server need not be waited for.
+    runtime.shutdown_background();
+    match answer.and_then(|answer| output::render(answer, query.as_deref(), format)) {
+        Ok(Some(text)) => {
+            ui::line(text);
+            0
+        }
+        Ok(None) => 0,
+        Err(failure) => {
+            ui::note(format!("ERROR: {failure}"));
+            failure.exit_code()
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> Answer {
+    let Cli { global, command } = cli;
+    let environment = Environment::of_process();
+    let mut flags = json!({});
+    if let Some(url) = &global.database {
+        merge(&mut flags, json!({"database": {"url": url}}));
+    }
+    if let Command::Serve(serve) = &command {
+        merge(&mut flags, serve.configuration());
+    }
+    if let Command::Demo(demo) = &command {
+        merge(&mut flags, demo.configuration());
+    }
+    if global.debug || global.verbose {
+        merge(&mut flags, json!({"telemetry": {"log_level": if global.debug { "debug" } else { "info" }}}));
+    }
+    let data = match &command {
+        Command::Demo(demo) => demo.data_dir(&global.data),
+        _ => global.data.clone(),
+    };
+    let sources = Sources { file: global.config, environment: environment.clone(), flags };
+    let config = Config::load(&data, &sources).map_err(Failure::error)?;
+    let ground = Ground::new(DataDir::new(data), config, environment);
+    let context = Context { ground, quiet: global.only_show_errors };
+    match command {
+        Command::Serve(arguments) => serve::run(context, arguments).await,
+        Command::Init(arguments) => init::run(&context, arguments).await,
+        Command::Demo(arguments) => demo::run(context, arguments).await,
+        Command::Doctor => doctor::run(&context).await,
+        Command::App(command) | Command::Ad(AdCommand::App(command)) => app::run(&context, command).await,
+        Command::Sp(command) | Command::Ad(AdCommand::Sp(command)) => sp::run(&context, command).await,
+        Command::User(command) | Command::Ad(AdCommand::User(command)) => user::run(&context, command).await,
+        Command::Role(command) => role::run(&context, command).await,
+        Command::Account(command) => account::run(&context, command).await,
+        Command::Key(command) => key::run(&context, command).await,
+    }
+}
+
+/// Lays one tree of settings over another.
+fn merge(onto: &mut Value, over: Value) {
+    match (onto, over) {
+        (Value::Object(onto), Value::Object(over)) => {
+            for (key, value) in over {
+                if !value.is_null() {
+                    merge(onto.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (onto, over) => *onto = over,
+    }
+}

@@ -1,0 +1,87 @@
+//! Users' passwords: Argon2id (RFC 9106), hashed off the async threads.
+
+use std::sync::Arc;
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use hilum_kernel::{Random, Secret, UserId};
+use hilum_storage::db::{DbError, ReadTx, WriteTx};
+
+use super::sql;
+use crate::IdentityError;
+
+/// NIST SP 800-63B asks for 8 at least; Entra for 8 to 256.
+const PASSWORD_CHARS_MIN: usize = 8;
+const PASSWORD_CHARS_MAX: usize = 256;
+/// What a generated password consists of: no look-alikes, so that it can be typed from a terminal.
+const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
+const GENERATED_CHARS: usize = 24;
+
+/// A password as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct HashedPassword {
+    pub(crate) hash: String,
+    pub(crate) must_change: bool,
+}
+
+/// Hashes a password. Costs about 20 ms and 19 MiB (OWASP's parameters, the library's default).
+pub(crate) async fn hash(
+    password: Secret<String>,
+    must_change: bool,
+    random: &Arc<dyn Random>,
+) -> Result<HashedPassword, IdentityError> {
+    let chars = password.expose().chars().count();
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
+        return Err(IdentityError::invalid("passwordProfile.password", "must have 8 to 256 characters"));
+    }
+    let mut salt = [0; 16];
+    random.fill(&mut salt);
+    let work = move || {
+        let hash: Result<PasswordHash, _> =
+            Argon2::default().hash_password_with_salt(password.expose().as_bytes(), &salt);
+        hash.map(|hash| hash.to_string())
+    };
+    let hash = tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)?;
+    Ok(HashedPassword { hash: hash.map_err(|_| IdentityError::Password)?, must_change })
+}
+
+/// Whether the password is the one of this hash.
+pub(crate) async fn verify(password: Secret<String>, hash: String) -> Result<bool, IdentityError> {
+    let work = move || {
+        PasswordHash::new(&hash)
+            .is_ok_and(|hash| Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)
+}
+
+/// A password for one use: 24 characters of five bits.
+pub(crate) fn generate(random: &dyn Random) -> Secret<String> {
+    let mut bytes = [0; GENERATED_CHARS];
+    random.fill(&mut bytes);
+    Secret::new(
+        bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 0x1f)))
+            .map(|byte| char::from(*byte))
+            .collect(),
+    )
+}
+
+pub(crate) async fn stored(tx: &mut ReadTx, user: UserId) -> Result<Option<(String, bool)>, DbError> {
+    sql::password(tx, user).await
+}
+
+pub(crate) async fn store(
+    tx: &mut WriteTx,
+    user: UserId,
+    password: &HashedPassword,
+    at_ms: i64,
+) -> Result<(), DbError> {
+    sql::set_password(tx, user, &password.hash, password.must_change, at_ms).await
+}
+
+pub(crate) async fn delete(tx: &mut WriteTx, user: UserId) -> Result<(), DbError> {
+    sql::delete_password(tx, user).await
+}

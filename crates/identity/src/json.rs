@@ -1,0 +1,248 @@
+//! Graph's shapes of the directory's objects, as `az` prints them (sheet §5, §6), with the `objectId` twin of `id` that
+//! scripts from the Azure AD Graph era read.
+//!
+//! `key` of a certificate is left out, as Graph does without `$select=keyCredentials`.
+
+use hilum_jose::{base64_encode, hex_upper};
+use hilum_kernel::TenantId;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, PermissionGrant, PermissionScope,
+    RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo, ServicePrincipal, SigningKeyInfo,
+    User,
+};
+
+/// `2026-01-31T12:34:56Z`.
+pub fn date_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An `application`.
+pub fn application(application: &Application, publisher_domain: &str) -> Value {
+    // The properties are stored in Graph's own shape.
+    let mut object = match serde_json::to_value(&application.properties) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    if let Some(Value::Array(roles)) = object.get_mut("appRoles") {
+        for role in roles {
+            if let Value::Object(role) = role {
+                role.insert("origin".to_owned(), "Application".into());
+            }
+        }
+    }
+    let name = |member: &str| member.to_owned();
+    object.insert(name("id"), application.object_id.to_string().into());
+    object.insert(name("objectId"), application.object_id.to_string().into());
+    object.insert(name("appId"), application.app_id.to_string().into());
+    object.insert(name("createdDateTime"), date_time(application.created_at).into());
+    object.insert(name("deletedDateTime"), Value::Null);
+    object.insert(name("publisherDomain"), publisher_domain.into());
+    object.insert(name("verifiedPublisher"), json!({}));
+    object.insert(name("passwordCredentials"), application.secrets.iter().map(secret).collect());
+    object.insert(name("keyCredentials"), application.certificates.iter().map(certificate).collect());
+    Value::Object(object)
+}
+
+/// A `passwordCredential` without its text.
+pub fn secret(secret: &SecretInfo) -> Value {
+    json!({
+        "customKeyIdentifier": null,
+        "displayName": secret.display_name,
+        "endDateTime": date_time(secret.ends_at),
+        "hint": secret.hint,
+        "keyId": secret.key_id.to_string(),
+        "secretText": null,
+        "startDateTime": date_time(secret.starts_at),
+    })
+}
+
+/// What `az ad app credential reset` prints. Holds the secret in plain text.
+pub fn added_secret(added: &AddedSecret) -> Value {
+    json!({
+        "appId": added.app_id.to_string(),
+        "password": added.value.expose(),
+        "tenant": added.tenant_id.to_string(),
+    })
+}
+
+/// A `keyCredential`.
+pub fn certificate(certificate: &CertificateInfo) -> Value {
+    json!({
+        "customKeyIdentifier": certificate.thumbprint,
+        "displayName": certificate.display_name,
+        "endDateTime": date_time(certificate.ends_at),
+        "key": null,
+        "keyId": certificate.key_id.to_string(),
+        "startDateTime": date_time(certificate.starts_at),
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+    })
+}
+
+/// A `keyCredential` with its `key`.
+pub fn certificate_with_key(info: &CertificateInfo) -> Value {
+    let mut object = certificate(info);
+    if let Some(key) = object.get_mut("key") {
+        *key = base64_encode(&info.der).into();
+    }
+    object
+}
+
+/// `requiredResourceAccess`.
+pub fn required_resource_access(all: &[RequiredResourceAccess]) -> Value {
+    serde_json::to_value(all).unwrap_or_default()
+}
+
+/// A `servicePrincipal`.
+pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value {
+    let application = principal.application.as_deref();
+    let properties = application.map(|application| &application.properties);
+    let mut names = vec![principal.app_id.to_string()];
+    names.extend(properties.iter().flat_map(|properties| properties.identifier_uris.iter().cloned()));
+    let replies: Vec<&String> = properties
+        .iter()
+        .flat_map(|p| p.web.redirect_uris.iter().chain(&p.spa.redirect_uris).chain(&p.public_client.redirect_uris))
+        .collect();
+    let roles: Vec<&AppRole> = properties.iter().flat_map(|properties| &properties.app_roles).collect();
+    let scopes: Vec<&PermissionScope> =
+        properties.iter().flat_map(|properties| &properties.api.oauth2_permission_scopes).collect();
+    json!({
+        "accountEnabled": principal.account_enabled,
+        "alternativeNames": [],
+        "appDisplayName": principal.display_name,
+        "appId": principal.app_id.to_string(),
+        "appOwnerOrganizationId": owner.to_string(),
+        "appRoleAssignmentRequired": principal.app_role_assignment_required,
+        "appRoles": roles,
+        "createdDateTime": date_time(principal.created_at),
+        "deletedDateTime": null,
+        "description": null,
+        "disabledByMicrosoftStatus": null,
+        "displayName": principal.display_name,
+        "homepage": properties.and_then(|properties| properties.web.home_page_url.as_ref()),
+        "id": principal.id.to_string(),
+        "info": properties.map(|properties| &properties.info),
+        "keyCredentials": [],
+        "loginUrl": null,
+        "logoutUrl": properties.and_then(|properties| properties.web.logout_url.as_ref()),
+        "notes": principal.notes,
+        "notificationEmailAddresses": [],
+        "oauth2PermissionScopes": scopes,
+        "objectId": principal.id.to_string(),
+        "passwordCredentials": [],
+        "preferredSingleSignOnMode": null,
+        "replyUrls": replies,
+        "servicePrincipalNames": names,
+        "servicePrincipalType": "Application",
+        "signInAudience": properties.map(|properties| properties.sign_in_audience),
+        "tags": properties.map(|properties| &properties.tags),
+        "tokenEncryptionKeyId": null,
+        "verifiedPublisher": {},
+    })
+}
+
+/// An `oauth2PermissionGrant`.
+pub fn permission_grant(grant: &PermissionGrant) -> Value {
+    json!({
+        "clientId": grant.client_id.to_string(),
+        "consentType": grant.consent.as_str(),
+        "id": grant.id,
+        "principalId": grant.principal_id.map(|id| id.to_string()),
+        "resourceId": grant.resource_id.to_string(),
+        "scope": grant.scope,
+    })
+}
+
+/// An `appRoleAssignment`.
+pub fn app_role_assignment(assignment: &AppRoleAssignment) -> Value {
+    json!({
+        "appRoleId": assignment.app_role_id.to_string(),
+        "createdDateTime": date_time(assignment.created_at),
+        "deletedDateTime": null,
+        "id": assignment.id,
+        "principalId": assignment.principal_id.to_string(),
+        "principalType": assignment.principal_kind.as_str(),
+        "resourceId": assignment.resource_id.to_string(),
+    })
+}
+
+/// A `user`.
+pub fn user(user: &User) -> Value {
+    json!({
+        "accountEnabled": user.account_enabled,
+        "createdDateTime": date_time(user.created_at),
+        "displayName": user.display_name,
+        "givenName": user.given_name,
+        "id": user.id.to_string(),
+        "mail": user.mail,
+        "mailNickname": user.mail_nickname,
+        "objectId": user.id.to_string(),
+        "surname": user.surname,
+        "userPrincipalName": user.user_principal_name,
+    })
+}
+
+/// A role definition as `az role definition list` prints it.
+pub fn role_definition(role: &RoleDefinition) -> Value {
+    let actions: &[&str] = match role.kind {
+        RoleKind::DicomData => &[],
+        RoleKind::Directory => &["microsoft.directory/*"],
+    };
+    json!({
+        "assignableScopes": ["/"],
+        "description": role.description,
+        "id": role_definition_id(role),
+        "name": role.id.to_string(),
+        "permissions": [{
+            "actions": actions,
+            "dataActions": role.data_actions,
+            "notActions": [],
+            "notDataActions": [],
+        }],
+        "roleName": role.name,
+        "roleType": "BuiltInRole",
+        "type": "Microsoft.Authorization/roleDefinitions",
+    })
+}
+
+/// A role assignment as `az role assignment` prints it.
+pub fn role_assignment(assignment: &RoleAssignment) -> Value {
+    let scope = assignment.scope.trim_end_matches('/');
+    json!({
+        "condition": null,
+        "conditionVersion": null,
+        "createdBy": null,
+        "createdOn": date_time(assignment.created_at),
+        "delegatedManagedIdentityResourceId": null,
+        "description": null,
+        "id": format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{}", assignment.id),
+        "name": assignment.id.to_string(),
+        "principalId": assignment.principal_id.to_string(),
+        "principalName": assignment.principal_name,
+        "principalType": assignment.principal_kind.as_str(),
+        "roleDefinitionId": role_definition_id(assignment.role),
+        "roleDefinitionName": assignment.role.name,
+        "scope": assignment.scope,
+        "type": "Microsoft.Authorization/roleAssignments",
+        "updatedOn": date_time(assignment.created_at),
+    })
+}
+
+fn role_definition_id(role: &RoleDefinition) -> String {
+    format!("/providers/Microsoft.Authorization/roleDefinitions/{}", role.id)
+}
+
+/// A signing key, for `hilum key list`.
+pub fn signing_key(key: &SigningKeyInfo) -> Value {
+    json!({
+        "activatedDateTime": key.activated_at.map(date_time),
+        "kid": key.kid,
+        "publishedDateTime": date_time(key.published_at),
+        "retiredDateTime": key.retired_at.map(date_time),
+        "state": key.state.as_str(),
+        "thumbprint": hilum_jose::base64url_decode(&key.kid).map(|bytes| hex_upper(&bytes)).unwrap_or_default(),
+    })
+}

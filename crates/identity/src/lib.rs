@@ -1,0 +1,172 @@
+//! Identity: the tenant's registrations, credentials, signing keys and roles, and the OAuth 2.0 endpoints that turn
+//! them into tokens, wire-compatible with Microsoft Entra ID.
+//!
+//! Nouns own their tables; operations are methods of [`Identity`] that know no HTTP; `oauth/` is the wire.
+//! Invariants: no secret is stored readable; only `oauth/tokens.rs` signs; data services meet this crate through
+//! tokens alone; nothing here names the data they guard.
+
+mod applications;
+mod credentials;
+mod error;
+mod grants;
+mod groups;
+mod init;
+pub mod json;
+mod oauth;
+mod role_assignments;
+mod schema;
+mod seed;
+mod service_principals;
+mod signing_keys;
+mod tenants;
+mod users;
+
+#[cfg(test)]
+mod testing;
+
+use std::sync::{Arc, OnceLock};
+
+use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
+use hilum_jose::MasterKey;
+use hilum_kernel::{Clock, Random};
+use hilum_storage::db::{Db, DbError, WriteTx};
+use jiff::Timestamp;
+
+pub use applications::{
+    Api, AppRole, Application, ApplicationFilter, ApplicationProperties, ImplicitGrantSettings, MemberType,
+    Permission, PermissionKind, PermissionScope, PermissionScopeKind, PreAuthorizedApplication, Redirects,
+    RequiredResourceAccess, ResourceAccess, SignInAudience, Web,
+};
+pub use credentials::{
+    AddedCertificate, AddedSecret, CertificateInfo, Keep, NewCertificate, NewSecret, SecretInfo,
+};
+pub use error::IdentityError;
+pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
+pub use groups::Group;
+pub use init::{InitOutcome, InitRequest};
+
+pub use role_assignments::{
+    NewRoleAssignment, PrincipalRef, RoleAssignment, RoleAssignmentFilter, RoleDefinition, RoleKind,
+};
+pub use schema::MIGRATIONS;
+pub use seed::DICOM_APP_ID;
+pub use service_principals::{ServicePrincipal, ServicePrincipalChange, ServicePrincipalFilter};
+pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
+pub use tenants::Tenant;
+pub use users::{MustChange, NewUser, User, UserChange, UserFilter};
+
+/// The longest list an operation returns.
+pub(crate) const LIST_MAX: usize = 10_000;
+
+/// What the identity platform is made of.
+pub struct Parts {
+    /// The database, migrated with [`MIGRATIONS`] and audit's.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// What seals private keys and keys the hashes of client secrets.
+    pub master_key: MasterKey,
+    /// Where tokens issued and refused are noted.
+    pub audit: AuditLog,
+    /// The rest.
+    pub settings: Settings,
+}
+
+/// Settings of the identity platform.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The public origin, e.g. `https://localhost:8443`; issuers are made of it. No trailing slash.
+    pub origin: Arc<str>,
+}
+
+/// A handle to the identity platform; cheap to clone.
+#[derive(Clone)]
+pub struct Identity(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) audit: AuditLog,
+    pub(crate) origin: Arc<str>,
+    /// Seals signing keys.
+    pub(crate) seal_key: MasterKey,
+    /// Keys the hashes of client secrets.
+    pub(crate) secret_key: MasterKey,
+    /// Loaded once: a tenant's ID and domain never change.
+    pub(crate) tenant: OnceLock<Tenant>,
+    pub(crate) key_ring: signing_keys::KeyRing,
+    pub(crate) throttle: oauth::Throttle,
+}
+
+impl Identity {
+    /// Puts the parts together. Touches neither database nor network.
+    ///
+    /// # Errors
+    /// [`IdentityError::Seal`] when no keys can be derived from the master key.
+    pub fn new(parts: Parts) -> Result<Self, IdentityError> {
+        Ok(Self(Arc::new(Inner {
+            seal_key: parts.master_key.derive("identity signing keys v1")?,
+            secret_key: parts.master_key.derive("identity client secrets v1")?,
+            db: parts.db,
+            clock: parts.clock,
+            random: parts.random,
+            audit: parts.audit,
+            origin: parts.settings.origin,
+            tenant: OnceLock::new(),
+            key_ring: signing_keys::KeyRing::default(),
+            throttle: oauth::Throttle::default(),
+        })))
+    }
+
+    /// The protocol's endpoints: discovery, keys, instance discovery, token.
+    pub fn router(&self) -> axum::Router {
+        oauth::router(self.clone())
+    }
+
+    pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
+        Stamp { at_ms: self.0.clock.now_ms(), actor: actor.clone() }
+    }
+
+    /// Random bytes as base64url: grants' IDs, token IDs.
+    pub(crate) fn random_text<const N: usize>(&self) -> String {
+        let mut bytes = [0; N];
+        self.0.random.fill(&mut bytes);
+        hilum_jose::base64url_encode(bytes)
+    }
+}
+
+/// Who changes something, and when: fixed before the transaction, so that the work may run twice.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    pub(crate) at_ms: i64,
+    pub(crate) actor: Actor,
+}
+
+impl Stamp {
+    /// Records a change that succeeded, in the transaction that makes it.
+    pub(crate) async fn record(
+        &self,
+        tx: &mut WriteTx,
+        action: Action,
+        target: impl ToString,
+        detail: impl Into<Option<String>>,
+    ) -> Result<(), DbError> {
+        let mut event = Event::new(action, Outcome::Success, self.actor.clone());
+        event.target = Some(target.to_string());
+        event.detail = detail.into();
+        record(tx, self.at_ms, &event).await
+    }
+}
+
+/// A stored time. Values outside the calendar cannot be stored; should one be read, it is the epoch.
+pub(crate) fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The form in which names are compared: what `LIKE` and `lower()` do differently on each database is done here.
+pub(crate) fn folded(name: &str) -> String {
+    name.to_lowercase()
+}

@@ -1,0 +1,328 @@
+//! Every failure of the protocol's endpoints, mapped once to RFC 6749 §5.2 and Entra's `AADSTS` fields (sheet §3).
+//!
+//! Texts must not hold the words MSAL JS searches for (`interaction_required`, `login_required` …): it would ask the
+//! user for something that is not wanted.
+
+use axum::response::{IntoResponse as _, Response};
+use hilum_kernel::CorrelationId;
+use http::{HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::IdentityError;
+
+/// A refusal. The `Display` text is the one after the code, for the client.
+#[derive(Debug, Error)]
+pub(crate) enum OAuthError {
+    /// A form without a field that must be there.
+    #[error("The request body must contain the following parameter: '{0}'.")]
+    MissingParameter(&'static str),
+    /// A field whose value cannot be.
+    #[error("The '{0}' parameter is empty or not valid.")]
+    BadParameter(&'static str),
+    /// Not a form, a field twice, two ways to authenticate.
+    #[error("Invalid request. Request is malformed or invalid: {0}")]
+    Malformed(&'static str),
+    /// A body over the limit.
+    #[error("The request is larger than this server takes.")]
+    TooLarge,
+    /// GET on the token endpoint.
+    #[error("The endpoint only accepts POST requests. Received a {0} request.")]
+    Method(String),
+    #[error("Tenant '{0}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")]
+    TenantNotFound(String),
+    #[error("Specified tenant identifier '{0}' is neither a valid DNS name, nor a valid external domain.")]
+    TenantMalformed(String),
+    /// `common` or `organizations` where nobody signs in.
+    #[error("No tenant-identifying information found in either the request or implied by any provided credentials.")]
+    NoTenant,
+    #[error("Unknown or unsupported authority host '{0}'.")]
+    UnknownInstance(String),
+    #[error("The app needs to use a supported grant type: '{0}' is not supported.")]
+    UnsupportedGrantType(String),
+    /// No application, or no service principal of it in the tenant.
+    #[error("Application with identifier '{0}' was not found in the directory. This can happen if the application has not been installed by the administrator of the tenant (no service principal) or if you sent your request to the wrong tenant.")]
+    ApplicationNotFound(String),
+    #[error("Application '{0}' is disabled.")]
+    ApplicationDisabled(String),
+    #[error("Application '{0}' is disabled: its service principal is not enabled for sign-in.")]
+    ServicePrincipalDisabled(String),
+    #[error("'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.")]
+    CredentialRequired,
+    #[error("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{0}'.")]
+    WrongSecret(String),
+    #[error("The provided client secret keys for app '{0}' are expired. Create new keys for your app.")]
+    SecretExpired(String),
+    #[error("Client is public so neither 'client_assertion' nor 'client_secret' should be presented.")]
+    PublicClient,
+    /// The assertion's `iss` or `sub` is not the client.
+    #[error("Client assertion application identifier doesn't match 'client_id' parameter. Review the documentation of private_key_jwt.")]
+    AssertionSubject,
+    #[error("Client assertion audience claim does not match the token endpoint or issuer of this tenant.")]
+    AssertionAudience,
+    #[error("Client assertion is not within its valid time range. Make sure the clock of the client is right; the assertion may live for 24 hours at most.")]
+    AssertionTime,
+    #[error("The certificate with identifier used to sign the client assertion is not registered on application, has expired, or the signature is not valid.")]
+    AssertionSignature,
+    #[error("The client assertion is malformed: it must be a JWT signed with RS256, PS256 or ES256.")]
+    AssertionMalformed,
+    #[error("The provided request must include a 'scope' input parameter whose value ends in '/.default' for the client credentials grant. The scope '{0}' is not valid.")]
+    ScopeNotDefault(String),
+    #[error("The provided value for the input parameter 'scope' is not valid: one request can ask for one resource. The scope '{0}' is not valid.")]
+    SeveralResources(String),
+    #[error("The 'resource' parameter contradicts the resource of the 'scope' parameter.")]
+    ResourceContradictsScope,
+    #[error("The resource principal named '{0}' was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant (no service principal).")]
+    ResourceNotFound(String),
+    #[error("The application is not assigned to a role for the resource application '{0}'.")]
+    NotAssigned(String),
+    /// A browser's page asks with an application's own credential.
+    #[error("Cross-origin token requests are permitted only for the 'Single-Page Application' client-type, which cannot use the client credentials grant.")]
+    CrossOrigin,
+    #[error("Interactive sign-in is not available on this server yet: use the client credentials grant.")]
+    NotAvailable,
+    #[error("Too many failed attempts for this application. Try again later.")]
+    TooManyAttempts { retry_after_s: u64 },
+    /// The database is away or busy.
+    #[error("The service is temporarily unavailable. Try again later.")]
+    Unavailable(#[source] IdentityError),
+    /// A defect of ours.
+    #[error("The service has failed. Quote the trace ID to the administrator.")]
+    Internal(#[source] IdentityError),
+}
+
+/// What a failure is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) code: u32,
+    pub(crate) error: &'static str,
+    pub(crate) status: StatusCode,
+}
+
+impl OAuthError {
+    /// The one table.
+    pub(crate) const fn row(&self) -> Row {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+        let (code, error, status) = match self {
+            Self::MissingParameter(_) => (900_144, "invalid_request", BAD),
+            Self::BadParameter(_) => (90_100, "invalid_request", BAD),
+            Self::Malformed(_) => (9_002_313, "invalid_request", BAD),
+            Self::TooLarge => (90_015, "invalid_request", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Method(_) => (900_561, "invalid_request", StatusCode::METHOD_NOT_ALLOWED),
+            Self::TenantNotFound(_) => (90_002, "invalid_request", BAD),
+            Self::TenantMalformed(_) => (900_023, "invalid_request", BAD),
+            Self::NoTenant => (50_059, "invalid_request", BAD),
+            Self::UnknownInstance(_) => (50_049, "invalid_instance", BAD),
+            Self::UnsupportedGrantType(_) => (70_003, "unsupported_grant_type", BAD),
+            Self::ApplicationNotFound(_) => (700_016, "unauthorized_client", BAD),
+            Self::ApplicationDisabled(_) => (70_001, "unauthorized_client", BAD),
+            Self::ServicePrincipalDisabled(_) => (7_000_112, "unauthorized_client", BAD),
+            Self::CredentialRequired => (7_000_216, "invalid_client", UNAUTHORIZED),
+            Self::WrongSecret(_) => (7_000_215, "invalid_client", UNAUTHORIZED),
+            Self::SecretExpired(_) => (7_000_222, "invalid_client", UNAUTHORIZED),
+            Self::PublicClient => (700_025, "invalid_client", UNAUTHORIZED),
+            Self::AssertionSubject => (700_021, "invalid_client", UNAUTHORIZED),
+            Self::AssertionAudience => (700_023, "invalid_client", UNAUTHORIZED),
+            Self::AssertionTime => (700_024, "invalid_client", UNAUTHORIZED),
+            Self::AssertionSignature => (700_027, "invalid_client", UNAUTHORIZED),
+            Self::AssertionMalformed => (50_027, "invalid_request", BAD),
+            Self::ScopeNotDefault(_) => (1_002_012, "invalid_scope", BAD),
+            Self::SeveralResources(_) => (70_011, "invalid_scope", BAD),
+            Self::ResourceContradictsScope => (9_010_010, "invalid_request", BAD),
+            Self::ResourceNotFound(_) => (500_011, "invalid_resource", BAD),
+            Self::NotAssigned(_) => (501_051, "invalid_client", BAD),
+            Self::CrossOrigin => (9_002_326, "invalid_request", BAD),
+            Self::NotAvailable => (90_013, "temporarily_unavailable", StatusCode::NOT_IMPLEMENTED),
+            Self::TooManyAttempts { .. } => (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
+            Self::Unavailable(_) => (90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal(_) => (90_020, "server_error", StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        Row { code, error, status }
+    }
+
+    /// The description's first part, for the audit trail, the CLI and the answer.
+    pub(crate) fn text(&self) -> String {
+        format!("AADSTS{}: {self}", self.row().code)
+    }
+
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::TooManyAttempts { retry_after_s } => Some(*retry_after_s),
+            Self::Unavailable(_) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+impl From<IdentityError> for OAuthError {
+    fn from(error: IdentityError) -> Self {
+        match &error {
+            IdentityError::Db(db) if db.is_transient() => Self::Unavailable(error),
+            IdentityError::Interrupted | IdentityError::NotInitialised => Self::Unavailable(error),
+            _ => Self::Internal(error),
+        }
+    }
+}
+
+impl From<hilum_storage::db::DbError> for OAuthError {
+    fn from(error: hilum_storage::db::DbError) -> Self {
+        IdentityError::from(error).into()
+    }
+}
+
+/// What goes into an error answer besides the error.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) correlation: CorrelationId,
+    pub(crate) trace: Uuid,
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    error_description: String,
+    error_codes: [u32; 1],
+    timestamp: String,
+    trace_id: String,
+    correlation_id: String,
+    error_uri: String,
+}
+
+impl Envelope<'_> {
+    /// Makes the answer. `error` replaces the table's word where an endpoint has another (discovery's tenant).
+    pub(crate) fn respond(&self, failure: &OAuthError, error: Option<&'static str>) -> Response {
+        let row = failure.row();
+        let timestamp = self.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        let body = Body {
+            error: error.unwrap_or(row.error),
+            error_description: format!(
+                "{}\r\nTrace ID: {}\r\nCorrelation ID: {}\r\nTimestamp: {timestamp}",
+                failure.text(),
+                self.trace,
+                self.correlation
+            ),
+            error_codes: [row.code],
+            timestamp,
+            trace_id: self.trace.to_string(),
+            correlation_id: self.correlation.to_string(),
+            error_uri: format!("{}/error?code={}", self.origin, row.code),
+        };
+        let mut response = (row.status, super::json_body(&body)).into_response();
+        if let Some(seconds) = failure.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// What is repeated of a request is short and holds nothing that could break a line.
+pub(crate) fn quoted(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every failure once. The match has no `_`: a new variant does not compile until it stands in the list.
+    pub(super) fn all() -> Vec<OAuthError> {
+        use OAuthError as E;
+        let x = || "x".to_owned();
+        let all = vec![
+            E::MissingParameter("grant_type"),
+            E::BadParameter("client_assertion_type"),
+            E::Malformed("why"),
+            E::TooLarge,
+            E::Method("GET".to_owned()),
+            E::TenantNotFound(x()),
+            E::TenantMalformed(x()),
+            E::NoTenant,
+            E::UnknownInstance(x()),
+            E::UnsupportedGrantType(x()),
+            E::ApplicationNotFound(x()),
+            E::ApplicationDisabled(x()),
+            E::ServicePrincipalDisabled(x()),
+            E::CredentialRequired,
+            E::WrongSecret(x()),
+            E::SecretExpired(x()),
+            E::PublicClient,
+            E::AssertionSubject,
+            E::AssertionAudience,
+            E::AssertionTime,
+            E::AssertionSignature,
+            E::AssertionMalformed,
+            E::ScopeNotDefault(x()),
+            E::SeveralResources(x()),
+            E::ResourceContradictsScope,
+            E::ResourceNotFound(x()),
+            E::NotAssigned(x()),
+            E::CrossOrigin,
+            E::NotAvailable,
+            E::TooManyAttempts { retry_after_s: 1 },
+            E::Unavailable(IdentityError::Interrupted),
+            E::Internal(IdentityError::Password),
+        ];
+        for error in &all {
+            match error {
+                E::MissingParameter(_) | E::BadParameter(_) | E::Malformed(_) | E::TooLarge | E::Method(_) => {}
+                E::TenantNotFound(_) | E::TenantMalformed(_) | E::NoTenant | E::UnknownInstance(_) => {}
+                E::UnsupportedGrantType(_) | E::ApplicationNotFound(_) | E::ApplicationDisabled(_) => {}
+                E::ServicePrincipalDisabled(_) | E::CredentialRequired | E::WrongSecret(_) => {}
+                E::SecretExpired(_) | E::PublicClient | E::AssertionSubject | E::AssertionAudience => {}
+                E::AssertionTime | E::AssertionSignature | E::AssertionMalformed | E::ScopeNotDefault(_) => {}
+                E::SeveralResources(_) | E::ResourceContradictsScope | E::ResourceNotFound(_) => {}
+                E::NotAssigned(_) | E::CrossOrigin | E::NotAvailable | E::TooManyAttempts { .. } => {}
+                E::Unavailable(_) | E::Internal(_) => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_whole_table() {
+        let lines: Vec<String> = all()
+            .iter()
+            .map(|error| {
+                let row = error.row();
+                format!("{} {} {}", row.status.as_u16(), row.error, error.text())
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn no_text_holds_a_word_that_msal_js_acts_on() {
+        for error in all() {
+            for word in [
+                "interaction_required",
+                "consent_required",
+                "login_required",
+                "bad_token",
+                "ui_not_allowed",
+                "interrupted_user",
+            ] {
+                assert!(!error.text().contains(word), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_every_member() {
+        use http_body_util::BodyExt as _;
+        let envelope = Envelope {
+            origin: "https://localhost:8443",
+            correlation: "5c2bd1b5-5a6f-4c5a-8b8b-0d6d1b6d7a11".parse().unwrap(),
+            trace: "0b0a7b39-2f55-4f73-9b36-8a2f8d0a1c00".parse().unwrap(),
+            now: "2026-01-31T12:34:56Z".parse().unwrap(),
+        };
+        let response = envelope.respond(&OAuthError::WrongSecret("app".to_owned()), None);
+        assert_eq!(response.status(), 401);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        insta::assert_snapshot!(std::str::from_utf8(&body).unwrap());
+    }
+}

@@ -1,0 +1,90 @@
+//! The built-in roles: data roles of the DICOM service, and directory roles (sheet §5.5, §8.3).
+
+use uuid::{Uuid, uuid};
+
+/// What a role is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleKind {
+    /// Rights on the DICOM service; rides in the tokens' `roles`.
+    DicomData,
+    /// Rights on the directory itself.
+    Directory,
+}
+
+/// A role that can be assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleDefinition {
+    /// Its GUID; for data roles also the ID of the resource's app role.
+    pub id: Uuid,
+    /// Its name, which is also its value in `roles`.
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// What it is about.
+    pub kind: RoleKind,
+    /// Rights on data, in Azure's spelling.
+    pub data_actions: &'static [&'static str],
+}
+
+pub(crate) const DEFINITIONS: &[RoleDefinition] = &[
+    RoleDefinition {
+        id: uuid!("58a3b984-7adf-4c20-983a-32417c86fbc8"),
+        name: "DICOM Data Owner",
+        description: "Full access to DICOM data.",
+        kind: RoleKind::DicomData,
+        data_actions: &["Microsoft.HealthcareApis/workspaces/dicomservices/resources/*"],
+    },
+    RoleDefinition {
+        id: uuid!("e89c7a3c-2f64-4fa1-a847-3e4c9ba4283a"),
+        name: "DICOM Data Reader",
+        description: "Read and search DICOM data.",
+        kind: RoleKind::DicomData,
+        data_actions: &["Microsoft.HealthcareApis/workspaces/dicomservices/resources/read"],
+    },
+    RoleDefinition {
+        // Ours: Azure has no role that only stores.
+        id: uuid!("8d9a2b67-31f5-4c0e-9a44-7be1c6d05f2e"),
+        name: "DICOM Data Writer",
+        description: "Store DICOM data, without reading or deleting any.",
+        kind: RoleKind::DicomData,
+        data_actions: &["Microsoft.HealthcareApis/workspaces/dicomservices/resources/write"],
+    },
+    RoleDefinition {
+        id: uuid!("62e90394-69f5-4237-9190-012177145e10"),
+        name: "Global Administrator",
+        description: "Manage all aspects of the directory.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+    RoleDefinition {
+        id: uuid!("9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"),
+        name: "Application Administrator",
+        description: "Manage all aspects of applications.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+    RoleDefinition {
+        id: uuid!("158c047a-c907-4556-b7ef-446551a6b5f7"),
+        name: "Cloud Application Administrator",
+        description: "Manage all aspects of applications.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+];
+
+/// The built-in role with this name (in any case) or GUID.
+pub(crate) fn find(name: &str) -> Option<&'static RoleDefinition> {
+    let id = name.parse::<Uuid>().ok();
+    DEFINITIONS.iter().find(|role| Some(role.id) == id || role.name.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_found_by_name_and_guid() {
+        assert_eq!(find("dicom data owner").unwrap().id, find("58A3B984-7ADF-4C20-983A-32417C86FBC8").unwrap().id);
+        assert!(find("DICOM").is_none());
+    }
+}

@@ -1,0 +1,23 @@
+//! The crate's schema: each noun writes its own tables in its `sql.rs`, this is their order.
+
+use hilum_storage::db::{Migration, Migrations};
+
+use crate::{
+    applications, credentials, grants, groups, role_assignments, service_principals, signing_keys, tenants, users,
+};
+
+/// This crate's tables.
+pub const MIGRATIONS: Migrations = Migrations {
+    owner: "identity",
+    steps: &[
+        Migration { number: 1, name: "tenant", sql: tenants::SCHEMA },
+        Migration { number: 2, name: "application", sql: applications::SCHEMA },
+        Migration { number: 3, name: "service_principal", sql: service_principals::SCHEMA },
+        Migration { number: 4, name: "credentials", sql: credentials::SCHEMA },
+        Migration { number: 5, name: "directory_user", sql: users::SCHEMA },
+        Migration { number: 6, name: "directory_group", sql: groups::SCHEMA },
+        Migration { number: 7, name: "grants", sql: grants::SCHEMA },
+        Migration { number: 8, name: "role_assignment", sql: role_assignments::SCHEMA },
+        Migration { number: 9, name: "signing_key", sql: signing_keys::SCHEMA },
+    ],
+};
