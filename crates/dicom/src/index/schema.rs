@@ -24,6 +24,7 @@ pub(crate) const INDEX: Migration = Migration {
         study_description TEXT, patient_name TEXT, patient_id TEXT, patient_birth_date TEXT, study_id TEXT,
         attributes BLOB NOT NULL,
         UNIQUE (partition_key, study_uid));
+    CREATE INDEX study_by_partition ON study (partition_key, study_key);
     CREATE INDEX study_by_patient_id ON study (partition_key, patient_id, study_key);
     CREATE INDEX study_by_date ON study (partition_key, study_date, study_key);
     CREATE INDEX study_by_accession ON study (partition_key, accession_number, study_key);

@@ -138,7 +138,7 @@ impl OAuthError {
             Self::NotAvailable => (90_013, "temporarily_unavailable", StatusCode::NOT_IMPLEMENTED),
             Self::TooManyAttempts { .. } => (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::Unavailable(_) => (90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Internal(_) => (90_020, "server_error", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Internal(_) => (50_000, "server_error", StatusCode::INTERNAL_SERVER_ERROR),
         };
         Row { code, error, status }
     }

@@ -2,7 +2,7 @@
 
 use hilum_storage::db::{DbError, ReadTx};
 
-use super::{Condition, Index, Query, Test, sql};
+use super::{Condition, Index, Query, sql};
 
 /// Up to this many matches are sorted rather than walked to: well under a millisecond.
 const FEW: u32 = 1_000;
@@ -84,11 +84,11 @@ pub(super) async fn choose(tx: &mut ReadTx, query: &Query) -> Result<Option<Acce
 
 fn fitness(query: &Query, condition: &Condition) -> Fitness {
     match condition {
-        Condition::Column { column, test } => match (column.index, test) {
-            (Index::None, _) => Fitness::None,
-            (Index::Unique, _) => Fitness::Unique,
-            (Index::Ordered, Test::Equals(_)) if column.level == query.level => Fitness::Ordered,
-            (Index::Ordered | Index::Plain, _) => Fitness::Counted,
+        Condition::Column { .. } if condition.is_ordered_at(query.level) => Fitness::Ordered,
+        Condition::Column { column, .. } => match column.index {
+            Index::None => Fitness::None,
+            Index::Unique => Fitness::Unique,
+            Index::Ordered | Index::Plain => Fitness::Counted,
         },
         Condition::Word { .. } | Condition::ModalityInStudy(_) => Fitness::Counted,
         Condition::ModalityLike(_) | Condition::Filter { .. } => Fitness::None,

@@ -10,7 +10,7 @@ mod pattern;
 mod sql;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use hilum_kernel::{PartitionKey, SeriesUid, StudyUid};
 use hilum_storage::db::{DbError, ReadTx, Row};
@@ -140,6 +140,11 @@ impl Condition {
             Self::Column { column, .. } | Self::Filter { column, .. } => column.level,
             Self::Word { .. } | Self::ModalityInStudy(_) | Self::ModalityLike(_) => Level::Study,
         }
+    }
+
+    /// Whether its index gives results of that level in the order of their keys.
+    fn is_ordered_at(&self, level: Level) -> bool {
+        matches!(self, Self::Column { column, test: Test::Equals(_) } if column.index == Index::Ordered && column.level == level)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Layout {
 pub(super) fn rows(query: &Query, access: Access, wanted: Wanted) -> (Statement, Layout) {
     let (mut statement, layout) = select(query, wanted);
     keys(&mut statement, query, access, &[]);
-    order(&mut statement, query.level).bind(query.limit).push(" OFFSET ").bind(query.offset).push(")");
+    order(&mut statement, query, access).bind(query.limit).push(" OFFSET ").bind(query.offset).push(")");
     (statement, layout)
 }
 
@@ -57,8 +57,8 @@ pub(super) fn candidates(
 ) -> Statement {
     let mut statement = Statement::default();
     keys(&mut statement, query, access, filters);
-    statement.push(" AND ").push(key(query.level)).push(" < ").bind(before);
-    order(&mut statement, query.level).bind(page);
+    statement.push(" AND ").push(key(query.level)).push(sorted(query, access)).push(" < ").bind(before);
+    order(&mut statement, query, access).bind(page);
     statement
 }
 
@@ -388,12 +388,19 @@ fn padded<T: Copy>(values: impl ExactSizeIterator<Item = T>) -> Vec<T> {
     values
 }
 
-fn order(statement: &mut Statement, level: Level) -> &mut Statement {
-    statement.push(match level {
-        Level::Study => " ORDER BY study.study_key DESC LIMIT ",
-        Level::Series => " ORDER BY series.series_key DESC LIMIT ",
-        Level::Instance => " ORDER BY instance.instance_key DESC LIMIT ",
-    })
+fn order<'s>(statement: &'s mut Statement, query: &Query, access: Access) -> &'s mut Statement {
+    statement.push(" ORDER BY ").push(key(query.level)).push(sorted(query, access)).push(" DESC LIMIT ")
+}
+
+/// Appended to the key: keeps SQLite from walking down the keys where the driving condition should lead.
+fn sorted(query: &Query, access: Access) -> Sql {
+    match access {
+        Access::Drive(number) | Access::Broad { drive: number, .. } => {
+            let is_ordered = query.conditions.get(number).is_some_and(|condition| condition.is_ordered_at(query.level));
+            if is_ordered { "" } else { " + 0" }
+        }
+        Access::Scope | Access::Walk { .. } => "",
+    }
 }
 
 fn key(level: Level) -> Sql {

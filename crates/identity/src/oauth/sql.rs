@@ -1,0 +1,119 @@
+//! The token request's reading path: the one place that joins the tables of several nouns, because a token may cost
+//! two statements and no more. It only reads.
+
+use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_storage::db::{DbError, ReadTx, Sql};
+
+use crate::folded;
+
+/// The client, its principal and its secrets: a row per secret, or one without.
+const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.account_enabled,
+        s.hash, s.starts_at_ms, s.ends_at_ms
+    FROM application a
+    LEFT JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
+    LEFT JOIN client_secret s ON s.application_id = a.object_id
+    WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
+
+/// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without.
+const RESOURCE: Sql = "SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
+        g.app_role_id, r.value
+    FROM application_name n
+    JOIN application a ON a.object_id = n.application_id
+    JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
+    LEFT JOIN app_role_assignment g ON g.resource_id = p.id
+        AND g.principal_id IN (SELECT $3 UNION ALL SELECT group_id FROM group_member WHERE member_id = $3)
+    LEFT JOIN app_role r ON r.application_id = a.object_id AND r.id = g.app_role_id
+        AND r.enabled = 1 AND r.for_applications = 1
+    WHERE n.tenant_id = $1 AND n.name_folded = $2
+    ORDER BY r.value LIMIT 1000";
+
+#[cfg(test)]
+pub(crate) const STATEMENTS: &[Sql] = &[CLIENT, RESOURCE];
+
+/// A client as the token endpoint sees it before it has proven anything.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) application: ObjectId,
+    pub(crate) public: bool,
+    pub(crate) disabled: bool,
+    /// Its principal in the tenant, and whether that is enabled.
+    pub(crate) principal: Option<(ObjectId, bool)>,
+    pub(crate) secrets: Vec<StoredSecret>,
+}
+
+#[derive(Debug)]
+pub(crate) struct StoredSecret {
+    pub(crate) hash: Vec<u8>,
+    pub(crate) starts_at_ms: i64,
+    pub(crate) ends_at_ms: i64,
+}
+
+pub(crate) async fn client(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    app_id: AppId,
+) -> Result<Option<Client>, DbError> {
+    let mut client: Option<Client> = None;
+    for row in tx.fetch_all(CLIENT, &[app_id.into(), tenant.into()]).await? {
+        let known = match &mut client {
+            Some(known) => known,
+            None => client.insert(Client {
+                application: row.id(0)?,
+                public: row.truth(1)?,
+                disabled: row.truth(2)?,
+                principal: match row.opt_id(3)? {
+                    Some(id) => Some((id, row.truth(4)?)),
+                    None => None,
+                },
+                secrets: Vec::new(),
+            }),
+        };
+        if let Some(hash) = row.opt_blob(5)? {
+            known.secrets.push(StoredSecret { hash, starts_at_ms: row.int(6)?, ends_at_ms: row.int(7)? });
+        }
+    }
+    Ok(client)
+}
+
+/// A resource, and what the client may do there.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) app_id: AppId,
+    /// `requestedAccessTokenVersion`: 1 or 2.
+    pub(crate) token_version: i64,
+    pub(crate) enabled: bool,
+    pub(crate) assignment_required: bool,
+    /// Whether any role was assigned, also the default one, which has no value.
+    pub(crate) assigned: bool,
+    /// The values of the roles, sorted.
+    pub(crate) roles: Vec<String>,
+}
+
+pub(crate) async fn resource(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+    client: ObjectId,
+) -> Result<Option<Resource>, DbError> {
+    let mut resource: Option<Resource> = None;
+    for row in tx.fetch_all(RESOURCE, &[tenant.into(), folded(name).into(), client.into()]).await? {
+        let known = match &mut resource {
+            Some(known) => known,
+            None => resource.insert(Resource {
+                app_id: row.id(0)?,
+                token_version: row.int(1)?,
+                enabled: !row.truth(2)? && row.truth(3)?,
+                assignment_required: row.truth(4)?,
+                assigned: false,
+                roles: Vec::new(),
+            }),
+        };
+        known.assigned |= row.opt_text(5)?.is_some();
+        if let Some(value) = row.opt_text(6)?
+            && known.roles.last() != Some(&value)
+        {
+            known.roles.push(value);
+        }
+    }
+    Ok(resource)
+}
