@@ -13,6 +13,10 @@ from server import Server, new_postgres_database
 
 JSON = {"Accept": "application/dicom+json"}
 
+# requests prefers these to `verify=` of a session, and the tests trust the server's own CA alone.
+for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+    os.environ.pop(variable, None)
+
 
 def database_url(kind):
     """None for SQLite inside the data directory, else a fresh PostgreSQL database."""

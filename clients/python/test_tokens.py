@@ -2,18 +2,19 @@
 
 import base64
 import json
-import os
 import subprocess
+import time
 
 import jwt
 import msal
 import pytest
+import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CertificateCredential, ClientSecretCredential
 from azure.identity.aio import CertificateCredential as AioCertificateCredential
 from azure.identity.aio import ClientSecretCredential as AioClientSecretCredential
 
-from server import DICOM_APP_ID, DICOM_RESOURCE, DICOM_SCOPE
+from server import DICOM_APP_ID, DICOM_RESOURCE, DICOM_SCOPE, CommandFailed
 
 
 def claims(token):
@@ -213,9 +214,9 @@ def test_own_host_is_a_name_of_the_resource(server, owner):
 
 
 def test_command_line_gets_a_token_with_the_secret(server, owner):
-    # `az login --service-principal` keeps the credential; here it is given with the command.
+    # `az` keeps the credential from `az login`; here it is given with the command.
     token = server.command(
-        *("account", "get-access-token", "--service-principal", "--username", owner.app_id),
+        *("account", "get-access-token", "--username", owner.app_id),
         *("--password", owner.secret, f"--resource={DICOM_RESOURCE}", "--query", "accessToken", "--output", "tsv"),
     ).strip()
     assert token.count(".") == 2
@@ -285,7 +286,6 @@ def test_a_removed_secret_is_refused(server):
 
 def test_an_expired_secret_is_refused(server):
     import datetime
-    import time
 
     client = server.register("tests expired secret", secret=False)
     end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
@@ -341,15 +341,17 @@ def test_a_parameter_given_twice_is_refused(server, owner):
 
 
 def test_a_huge_form_is_refused(server, owner):
-    answer = server.ask_token(owner, client_assertion="x" * 1_000_000)
-    assert answer.status_code in (400, 401, 413)
+    try:
+        answer = server.ask_token(owner, client_assertion="x" * 1_000_000)
+    except requests.exceptions.ConnectionError:
+        return  # closed before it was all sent: fair
+    assert answer.status_code in (400, 413)
 
 
 # --- certificate assertions, by hand --------------------------------------------------------------------------------
 
 
 def ask_with_assertion(server, client, key, **changes):
-    import time
     import uuid
 
     now = int(time.time())
@@ -443,10 +445,20 @@ def test_published_keys_hold_nothing_private(server):
     assert all(set(key) & {"d", "p", "q", "dp", "dq", "qi", "k"} == set() for key in keys)
 
 
-@pytest.mark.skipif(os.environ.get("HILUM_BIN") is None, reason="no program to test")
-def test_rotation_keeps_old_tokens_alive(server, owner):
-    before = server.token(owner)
-    server.command("key", "rotate")
-    after = server.token(owner)
+def test_a_key_is_published_a_day_before_it_signs(server):
+    # Resource servers cache the keys for a day, so a planned rotation right after another one is refused.
+    with pytest.raises(CommandFailed, match="published less than 24 hours ago"):
+        server.command("key", "rotate")
+
+
+def test_a_stolen_key_is_dropped_at_once(own_server):
+    server = own_server()
+    client = server.register("tests stolen key")
+    before = server.token(client)
     assert is_accepted(server, before)
-    assert is_accepted(server, after)
+    server.command("key", "rotate", "--force")
+    deadline = time.monotonic() + 90
+    while is_accepted(server, before) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not is_accepted(server, before)
+    assert is_accepted(server, server.token(client))

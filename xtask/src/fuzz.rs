@@ -7,12 +7,12 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::counts::Counts;
-use crate::process::{cargo, root, succeeds, target_dir};
+use crate::process::{cargo, root, shown, succeeds, target_dir};
 
 /// Seconds for each target when nothing else is said.
 pub(crate) const SECONDS: u32 = 20;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 pub(crate) fn fuzz(seconds: u32, only: &[String]) -> Result<Counts> {
     let targets = targets(only)?;
     let mut build = cargo();
-    build.args(["build", "--locked", "--package", "hilum-fuzz", "--bins"]);
+    build.args(["build", "--locked", "--package", "hilum-fuzz", "--features", "fuzzing", "--bins"]);
     build
         .env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe().context("cannot find this program")?)
         .env(WRAPPER, "1");
@@ -150,7 +150,16 @@ fn run_target(target: &str, seconds: u32) -> Result<bool> {
     if Path::new(&kept).is_dir() {
         command.arg(&kept);
     }
-    succeeds(command.current_dir(&fuzz))
+    println!("$ {}", shown(&command));
+    // libFuzzer is talkative: the closing figures are enough, unless something was found.
+    let output =
+        command.current_dir(&fuzz).stdin(Stdio::null()).output().context("cannot start the target")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let passed = output.status.success();
+    for line in text.lines().filter(|line| !passed || line.starts_with("stat::")) {
+        println!("{line}");
+    }
+    Ok(passed)
 }
 
 #[cfg(test)]

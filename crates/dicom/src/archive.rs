@@ -83,7 +83,12 @@ pub(crate) struct Inner {
     pub(crate) stores: Semaphore,
     /// Memory for parts being received: see [`crate::store::Receiver`].
     pub(crate) memory: Arc<Semaphore>,
+    /// Files that are converted in memory at the same time.
+    pub(crate) conversions: Semaphore,
 }
+
+/// Each conversion holds a file of up to 100 MB, twice for a moment.
+const CONVERSIONS_AT_ONCE: usize = 2;
 
 /// The partition that all data is in while the feature is off (Azure: `Microsoft.Default`).
 pub(crate) const DEFAULT_PARTITION: PartitionKey = PartitionKey::new(1);
@@ -94,7 +99,19 @@ impl Archive {
         let ArchiveParts { db, blobs, clock, random, audit, validator, settings } = parts;
         let metadata_cache = MetadataCache::new(settings.metadata_cache_bytes);
         let stores = Semaphore::new(settings.stores_at_once_max);
-        Self(Arc::new(Inner { db, blobs, clock, random, audit, validator, settings, metadata_cache, stores, memory: crate::store::http::memory() }))
+        Self(Arc::new(Inner {
+            db,
+            blobs,
+            clock,
+            random,
+            audit,
+            validator,
+            settings,
+            metadata_cache,
+            stores,
+            memory: crate::store::http::memory(),
+            conversions: Semaphore::new(CONVERSIONS_AT_ONCE),
+        }))
     }
 
     /// The background work of the service, to be registered with the node's worker.

@@ -18,13 +18,20 @@ mod archive;
 mod change_feed;
 mod delete;
 mod error;
+mod openapi;
 mod request;
 mod retrieve;
 mod router;
 mod store;
 
+#[cfg(test)]
+mod router_tests;
+#[cfg(test)]
+mod testing;
+
 pub use archive::{Archive, ArchiveParts, ArchiveSettings};
 pub use error::{DicomError, Missing};
+pub use openapi::openapi;
 pub use request::ApiVersion;
 
 /// This crate's tables.

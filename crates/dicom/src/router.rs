@@ -3,17 +3,18 @@
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request},
-    http::HeaderValue,
+    http::{HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
+use hilum_access::Read;
 
 use crate::{
     archive::Archive,
     delete::http::delete,
     error::DicomError,
-    request::ApiVersion,
+    request::{ApiVersion, Authorized},
     retrieve::http::{retrieve_frames, retrieve_instances, retrieve_metadata},
     search::http as search,
     store::http::store,
@@ -28,6 +29,7 @@ impl Archive {
         Router::new()
             .nest("/v1", routes(ApiVersion::V1))
             .nest("/v2", routes(ApiVersion::V2))
+            .fallback(|| async { StatusCode::NOT_FOUND })
             .layer(middleware::from_fn(tell_versions))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())
@@ -60,7 +62,7 @@ fn routes(version: ApiVersion) -> Router<Archive> {
         .layer(Extension(version))
 }
 
-async fn partitions_disabled() -> DicomError {
+async fn partitions_disabled(_: Authorized<Read>) -> DicomError {
     DicomError::Invalid("Data partitions feature is disabled.".to_owned())
 }
 

@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result};
 use hilum_kernel::Clock;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
@@ -64,17 +64,17 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 fn current(data: &DataDir, tls: &Tls, clock: &dyn Clock) -> Result<CertifiedKey> {
-    let (cert, key) = match (&tls.cert, &tls.key) {
-        (Some(cert), Some(key)) => (cert.clone(), key.clone()),
-        _ => {
-            ensure_local(data, &tls.names, clock)?;
-            (data.tls("server.pem"), data.tls("server-key.pem"))
-        }
+    let (cert, key) = if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+        (cert.clone(), key.clone())
+    } else {
+        ensure_local(data, &tls.names, clock)?;
+        (data.tls("server.pem"), data.tls("server-key.pem"))
     };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&cert)
         .and_then(Iterator::collect)
         .with_context(|| format!("{} is no PEM certificate", cert.display()))?;
-    let private = PrivateKeyDer::from_pem_file(&key).with_context(|| format!("{} is no PEM key", key.display()))?;
+    let private =
+        PrivateKeyDer::from_pem_file(&key).with_context(|| format!("{} is no PEM key", key.display()))?;
     CertifiedKey::from_der(chain, private, &provider())
         .with_context(|| format!("{} and {} do not belong together", cert.display(), key.display()))
 }
@@ -100,7 +100,9 @@ pub(crate) fn ensure_local(data: &DataDir, names: &[String], clock: &dyn Clock) 
 fn wanted_names(more: &[String]) -> BTreeSet<String> {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_lowercase();
     let usable = |name: &str| {
-        !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b))
+        !name.is_empty()
+            && name.len() <= 253
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b))
     };
     ["localhost", "127.0.0.1", "::1", &host]
         .into_iter()
@@ -117,7 +119,8 @@ fn make_ca(data: &DataDir, now: Timestamp) -> Result<()> {
     let tag: String = hilum_jose::hex_upper(&params.key_identifier(&key)).chars().take(8).collect();
     params.distinguished_name = name(&format!("Hilum local CA {tag}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     (params.not_before, params.not_after) = period(now, CA_DAYS, params.not_before)?;
     let certificate = params.self_signed(&key)?;
     write_private(&data.tls("ca-key.pem"), zeroize::Zeroizing::new(key.serialize_pem()).as_bytes())?;
@@ -127,7 +130,8 @@ fn make_ca(data: &DataDir, now: Timestamp) -> Result<()> {
 
 fn make_server(data: &DataDir, names: &BTreeSet<String>, now: Timestamp) -> Result<()> {
     let ca_key = zeroize::Zeroizing::new(fs::read_to_string(data.tls("ca-key.pem"))?);
-    let issuer = Issuer::from_ca_cert_pem(&fs::read_to_string(data.tls("ca.pem"))?, KeyPair::from_pem(&ca_key)?)?;
+    let issuer =
+        Issuer::from_ca_cert_pem(&fs::read_to_string(data.tls("ca.pem"))?, KeyPair::from_pem(&ca_key)?)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
     params.distinguished_name = name("Hilum");
@@ -174,14 +178,15 @@ pub(crate) struct Facts {
 impl Facts {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
-        let der = CertificateDer::from_pem_file(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let der =
+            CertificateDer::from_pem_file(file).with_context(|| format!("cannot read {}", file.display()))?;
         let (_, certificate) = X509Certificate::from_der(&der).context("no X.509 certificate")?;
         let mut names = BTreeSet::new();
         if let Some(extension) = certificate.subject_alternative_name()? {
             for name in &extension.value.general_names {
                 match name {
-                    GeneralName::DNSName(name) => drop(names.insert((*name).to_lowercase())),
-                    GeneralName::IPAddress(bytes) => drop(names.extend(address(bytes))),
+                    GeneralName::DNSName(name) => names.extend([(*name).to_lowercase()]),
+                    GeneralName::IPAddress(bytes) => names.extend(address(bytes)),
                     _ => {}
                 }
             }
@@ -225,7 +230,10 @@ mod tests {
         let ca = fs::read(data.tls("ca.pem")).unwrap();
         assert_eq!(make(&[]), first);
         let facts = Facts::read(&data.tls("server.pem")).unwrap();
-        assert!(["localhost", "127.0.0.1", "::1"].iter().all(|name| facts.names.contains(*name)), "{facts:?}");
+        assert!(
+            ["localhost", "127.0.0.1", "::1"].iter().all(|name| facts.names.contains(*name)),
+            "{facts:?}"
+        );
         assert_eq!(facts.not_after.to_string(), "2027-03-04T11:00:00Z");
         for file in ["ca-key.pem", "server-key.pem"] {
             assert_eq!(crate::data_dir::open_to_others(&data.tls(file)), None);

@@ -73,8 +73,18 @@ impl Health {
             tokio::time::timeout(PROBE_TIMEOUT, self.0.blobs.ping()),
         );
         let details = vec![
-            detail("database", matches!(db, Ok(Ok(()))), "The database answers.", "The database does not answer."),
-            detail("blobs", matches!(blobs, Ok(Ok(()))), "The file store answers.", "The file store does not answer."),
+            detail(
+                "database",
+                matches!(db, Ok(Ok(()))),
+                "The database answers.",
+                "The database does not answer.",
+            ),
+            detail(
+                "blobs",
+                matches!(blobs, Ok(Ok(()))),
+                "The file store answers.",
+                "The file store does not answer.",
+            ),
         ];
         let healthy = details.iter().all(|detail| detail.status == "Healthy");
         Report { overall_status: if healthy { "Healthy" } else { "Unhealthy" }, details }
@@ -88,7 +98,8 @@ fn detail(name: &'static str, healthy: bool, good: &'static str, bad: &'static s
 
 async fn check(State(health): State<Health>) -> impl IntoResponse {
     let report = health.report().await;
-    let status = if report.overall_status == "Healthy" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status =
+        if report.overall_status == "Healthy" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report))
 }
 

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use hilum_jose::MasterKey;
 use hilum_kernel::{Random, Secret};
 
-use crate::{config::Environment, data_dir::{DataDir, write_private}};
+use crate::{
+    config::Environment,
+    data_dir::{DataDir, write_private},
+};
 
 /// Reads the master key, or makes one in a data directory that has no database yet.
 pub(crate) fn load(data: &DataDir, environment: &Environment, random: &dyn Random) -> Result<MasterKey> {

@@ -17,12 +17,13 @@ pub(crate) fn all(house: &House) -> Router {
         .route("/", get(|| async { Redirect::to("/portal") }))
         .merge(status_page(house))
         .merge(house.identity.router())
-        .merge(openapi::index(&descriptions()))
+        .nest("/dicom", house.archive.router())
+        .merge(openapi::index(&descriptions(&house.origin)))
         .merge(health.router())
 }
 
-fn descriptions() -> Vec<(&'static str, serde_json::Value)> {
-    Vec::new()
+fn descriptions(origin: &str) -> Vec<(&'static str, serde_json::Value)> {
+    vec![("dicom", hilum_dicom::openapi(&format!("{origin}/dicom")))]
 }
 
 /// `/portal`, until the portal is there: what this is and where its parts are. Tells nothing that discovery does not.
@@ -39,7 +40,8 @@ fn status_page(house: &House) -> Router {
         origin = house.origin,
         tenant = house.tenant_id,
     );
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    let policy =
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
     Router::new().route(
         "/portal",
         get(move || async move { ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response() }),

@@ -10,7 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// A line on standard output. A reader that has gone away (`| head`) is no error.
 pub(crate) fn line(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let _ = out
+        .write_all(text.as_ref().as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
 }
 
 /// A line on standard error: what is not the command's result.
@@ -69,13 +72,13 @@ impl Step {
     pub(crate) fn done(self, outcome: &str) {
         self.bar.finish_and_clear();
         let mark = if self.steps_terminal { "✓" } else { "ok" };
-        line(format!("{mark} {:<46} {:>9}  {outcome}", self.name, human(self.started.elapsed())));
+        line(format!("{mark} {:<54} {:>9}  {outcome}", self.name, human(self.started.elapsed())));
     }
 
     /// Failed: prints name, time taken and why.
     pub(crate) fn failed(self, why: &str) {
         self.bar.finish_and_clear();
-        line(format!("FAILED {:<42} {:>9}  {why}", self.name, human(self.started.elapsed())));
+        line(format!("FAILED {:<50} {:>9}  {why}", self.name, human(self.started.elapsed())));
     }
 }
 

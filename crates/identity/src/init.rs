@@ -7,8 +7,8 @@ use hilum_storage::db::WriteTx;
 use uuid::Uuid;
 
 use crate::{
-    Application, Identity, IdentityError, PrincipalKind, RoleAssignment, ServicePrincipal, Stamp, Tenant, User,
-    applications,
+    Application, Identity, IdentityError, PrincipalKind, RoleAssignment, ServicePrincipal, Stamp, Tenant,
+    User, applications,
     credentials::passwords::{self, HashedPassword},
     role_assignments, seed, service_principals,
     signing_keys::{self, KeyState, SealedKey},
@@ -184,7 +184,9 @@ async fn add_names(
     seed: &Application,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    let Some(mut application) = applications::by_app_id(tx, tenant, seed.app_id).await? else { return Ok(()) };
+    let Some(mut application) = applications::by_app_id(tx, tenant, seed.app_id).await? else {
+        return Ok(());
+    };
     let mut added = Vec::new();
     for name in &seed.properties.identifier_uris {
         if applications::by_name(tx, tenant, name).await?.is_none() {

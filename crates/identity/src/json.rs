@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, PermissionGrant, PermissionScope,
-    RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo, ServicePrincipal, SigningKeyInfo,
-    User,
+    RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo, ServicePrincipal,
+    SigningKeyInfo, User,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -38,7 +38,9 @@ pub fn application(application: &Application, publisher_domain: &str) -> Value {
     object.insert(name("objectId"), application.object_id.to_string().into());
     object.insert(name("appId"), application.app_id.to_string().into());
     object.insert(name("createdDateTime"), date_time(application.created_at).into());
-    object.insert(name("deletedDateTime"), Value::Null);
+    for absent in ["applicationTemplateId", "certification", "deletedDateTime", "disabledByMicrosoftStatus"] {
+        object.insert(name(absent), Value::Null);
+    }
     object.insert(name("publisherDomain"), publisher_domain.into());
     object.insert(name("verifiedPublisher"), json!({}));
     object.insert(name("passwordCredentials"), application.secrets.iter().map(secret).collect());
@@ -104,7 +106,9 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
     names.extend(properties.iter().flat_map(|properties| properties.identifier_uris.iter().cloned()));
     let replies: Vec<&String> = properties
         .iter()
-        .flat_map(|p| p.web.redirect_uris.iter().chain(&p.spa.redirect_uris).chain(&p.public_client.redirect_uris))
+        .flat_map(|p| {
+            p.web.redirect_uris.iter().chain(&p.spa.redirect_uris).chain(&p.public_client.redirect_uris)
+        })
         .collect();
     let roles: Vec<&AppRole> = properties.iter().flat_map(|properties| &properties.app_roles).collect();
     let scopes: Vec<&PermissionScope> =

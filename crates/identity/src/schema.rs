@@ -3,7 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, grants, groups, role_assignments, service_principals, signing_keys, tenants, users,
+    applications, credentials, grants, groups, role_assignments, service_principals, signing_keys, tenants,
+    users,
 };
 
 /// This crate's tables.

@@ -57,7 +57,8 @@ pub(crate) fn applications(
     object_ids: [Uuid; COUNT],
     created_at: Timestamp,
 ) -> [Application; COUNT] {
-    let seeds = [(GRAPH_APP_ID, graph(origin)), (DICOM_APP_ID, dicom(origin)), (AZURE_CLI_APP_ID, azure_cli())];
+    let seeds =
+        [(GRAPH_APP_ID, graph(origin)), (DICOM_APP_ID, dicom(origin)), (AZURE_CLI_APP_ID, azure_cli())];
     let mut ids = object_ids.into_iter();
     seeds.map(|(app_id, properties)| Application {
         object_id: ObjectId::new(ids.next().unwrap_or_default()),
@@ -75,7 +76,8 @@ pub(crate) const COUNT: usize = 3;
 
 fn graph(origin: &str) -> ApplicationProperties {
     // msgraph-sdk drops the port when it makes the default scope.
-    let without_port = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(|host| format!("https://{host}")));
+    let without_port =
+        url::Url::parse(origin).ok().and_then(|url| url.host_str().map(|host| format!("https://{host}")));
     let mut names = vec![
         "https://graph.microsoft.com".to_owned(),
         "https://graph.microsoft.com/".to_owned(),

@@ -20,7 +20,8 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) sequence: Watermark,
-    pub(crate) at: jiff::Timestamp,
+    /// As [`ticks`]: not before that of the entry before.
+    pub(crate) at_ticks: i64,
     pub(crate) action: Action,
     pub(crate) partition: PartitionKey,
     pub(crate) study: &'a str,
@@ -36,7 +37,7 @@ pub(crate) async fn append(tx: &mut WriteTx, entry: &Entry<'_>) -> Result<(), Db
         APPEND,
         &[
             entry.sequence.into(),
-            ticks(entry.at).into(),
+            entry.at_ticks.into(),
             (entry.action as i32).into(),
             entry.partition.into(),
             entry.study.into(),
@@ -50,6 +51,6 @@ pub(crate) async fn append(tx: &mut WriteTx, entry: &Entry<'_>) -> Result<(), Db
 }
 
 /// Units of 100 ns since 1970: the precision in which the feed's times are told and asked for.
-fn ticks(at: jiff::Timestamp) -> i64 {
+pub(crate) fn ticks(at: jiff::Timestamp) -> i64 {
     i64::try_from(at.as_nanosecond() / 100).unwrap_or(i64::MAX)
 }

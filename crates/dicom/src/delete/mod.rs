@@ -5,6 +5,9 @@
 pub(crate) mod http;
 pub(crate) mod purge;
 
+#[cfg(test)]
+mod tests;
+
 use futures::FutureExt as _;
 use hilum_access::{Delete, Permit};
 use hilum_audit::{Action, Event, Outcome};

@@ -52,6 +52,18 @@ pub(crate) struct NewInstance {
     pub(crate) frames: Vec<u8>,
 }
 
+impl NewInstance {
+    /// How much memory the rows take, about.
+    pub(crate) fn index_bytes(&self) -> usize {
+        let members = |members: &Members| members.values().map(Vec::len).sum::<usize>();
+        self.metadata.len()
+            + self.frames.len()
+            + members(&self.study_row.members)
+            + members(&self.series_row.members)
+            + members(&self.instance_members)
+    }
+}
+
 /// What became of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inserted {
@@ -81,19 +93,19 @@ pub(crate) async fn insert(
     batch: Batch,
     instances: &[NewInstance],
 ) -> Result<Vec<Inserted>, DbError> {
-    let mut next = Numbers::take(tx, instances.len()).await?;
+    let mut next = Numbers::take(tx, instances.len(), batch.at).await?;
     let mut results = Vec::with_capacity(instances.len());
     let mut added: BTreeMap<SeriesKey, (StudyKey, i64, Watermark)> = BTreeMap::new();
     let mut known: Option<((StudyUid, SeriesUid), Parents)> = None;
     for new in instances {
-        let watermark = next.watermark();
+        let number = Number { watermark: next.watermark(), at_ticks: next.at_ticks };
         let uids = (new.study.clone(), new.series.clone());
         // The instances of a request mostly share their series: its rows are looked up once.
         let mut parents = match known.take() {
             Some((of, parents)) if of == uids => parents,
             _ => find_or_create(tx, batch.partition, new, &mut next).await?,
         };
-        let result = insert_instance(tx, batch, new, watermark, &mut parents).await?;
+        let result = insert_instance(tx, batch, new, number, &mut parents).await?;
         if let Inserted::Stored(watermark) = result {
             let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
             counter.1 += 1;
@@ -107,24 +119,35 @@ pub(crate) async fn insert(
 }
 
 /// Numbers of the sequence, taken all at once: three for each instance, as it may create its parents.
-struct Numbers(i64);
+struct Numbers {
+    last: i64,
+    /// When: for the change feed.
+    at_ticks: i64,
+}
 
 impl Numbers {
-    async fn take(tx: &mut WriteTx, instances: usize) -> Result<Self, DbError> {
-        let count = i64::try_from(instances).unwrap_or(i64::MAX / 3) * 3;
-        let row = tx.fetch_optional(sql::TAKE, &[count.into()]).await?;
-        let highest = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?.int(0)?;
-        Ok(Self(highest - count))
+    async fn take(tx: &mut WriteTx, instances: usize, at: jiff::Timestamp) -> Result<Self, DbError> {
+        let count = i64::try_from(instances).unwrap_or(i64::MAX / 3).saturating_mul(3);
+        let row = tx.fetch_optional(sql::TAKE, &[count.into(), change_feed::ticks(at).into()]).await?;
+        let row = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?;
+        Ok(Self { last: row.int(0)? - count, at_ticks: row.int(1)? })
     }
 
     fn number(&mut self) -> i64 {
-        self.0 += 1;
-        self.0
+        self.last += 1;
+        self.last
     }
 
     fn watermark(&mut self) -> Watermark {
         Watermark::new(self.number())
     }
+}
+
+/// An instance's own number.
+#[derive(Clone, Copy)]
+struct Number {
+    watermark: Watermark,
+    at_ticks: i64,
 }
 
 async fn find_or_create(
@@ -175,7 +198,7 @@ async fn insert_instance(
     tx: &mut WriteTx,
     batch: Batch,
     new: &NewInstance,
-    watermark: Watermark,
+    Number { watermark, at_ticks }: Number,
     parents: &mut Parents,
 ) -> Result<Inserted, DbError> {
     let inserted = tx
@@ -208,7 +231,7 @@ async fn insert_instance(
     merge_parents(tx, batch.partition, new, parents).await?;
     let entry = Entry {
         sequence: watermark,
-        at: batch.at,
+        at_ticks,
         action: change_feed::Action::Create,
         partition: batch.partition,
         study: new.study.as_str(),

@@ -20,7 +20,8 @@ pub(crate) struct Removal {
 /// Removes all instances of the target and its emptied parents; tells how many instances there were.
 pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) -> Result<u64, DbError> {
     // Taken first, so that all writers wait for each other at the same place and none can deadlock.
-    let locked = tx.fetch_optional(sql::TAKE, &[0_i64.into()]).await?;
+    let at_ticks = change_feed::ticks(removal.at);
+    let locked = tx.fetch_optional(sql::TAKE, &[0_i64.into(), at_ticks.into()]).await?;
     let partition = removal.partition;
     let (study, rows) = match target {
         Target::Study(study) => {
@@ -36,9 +37,14 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         }
     };
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let (Some(_), true) = (locked, count > 0) else { return Ok(0) };
-    let taken = tx.fetch_optional(sql::TAKE, &[count.into()]).await?;
-    let mut sequence = taken.map(|row| row.int(0)).transpose()?.unwrap_or_default() - count;
+    if count == 0 {
+        return Ok(0);
+    }
+    let taken = tx.fetch_optional(sql::TAKE, &[count.into(), at_ticks.into()]).await?;
+    let (Some(_), Some(taken)) = (locked, taken) else {
+        return Err(DbError::Schema("the watermark sequence is missing".to_owned()));
+    };
+    let (mut sequence, at_ticks) = (taken.int(0)? - count, taken.int(1)?);
     let mut series = BTreeSet::new();
     let mut studies = BTreeSet::new();
     for row in &rows {
@@ -51,7 +57,7 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         tx.execute(sql::INSERT_PURGE, &[watermark.into(), blob_key.into(), removal.purge_due_ms.into()]).await?;
         let entry = Entry {
             sequence: Watermark::new(sequence),
-            at: removal.at,
+            at_ticks,
             action: change_feed::Action::Delete,
             partition,
             study: study.as_str(),

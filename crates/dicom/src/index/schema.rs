@@ -10,8 +10,8 @@ pub(crate) const INDEX: Migration = Migration {
     number: 1,
     name: "index",
     sql: "
-    CREATE TABLE sequence (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
-    INSERT INTO sequence (name, value) VALUES ('watermark', 0);
+    CREATE TABLE sequence (name TEXT PRIMARY KEY, value BIGINT NOT NULL, at_ticks BIGINT NOT NULL);
+    INSERT INTO sequence (name, value, at_ticks) VALUES ('watermark', 0, 0);
 
     CREATE TABLE data_partition (
         partition_key BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_ms BIGINT NOT NULL);
@@ -37,7 +37,7 @@ pub(crate) const INDEX: Migration = Migration {
     CREATE TABLE study_name_word (
         partition_key BIGINT NOT NULL, attribute BIGINT NOT NULL, word TEXT NOT NULL, study_key BIGINT NOT NULL,
         PRIMARY KEY (partition_key, attribute, word, study_key));
-    CREATE INDEX study_name_word_study ON study_name_word (study_key, attribute);
+    CREATE INDEX study_name_word_study ON study_name_word (study_key, attribute, word);
 
     CREATE TABLE series (
         series_key BIGINT PRIMARY KEY, study_key BIGINT NOT NULL, partition_key BIGINT NOT NULL,

@@ -1,13 +1,14 @@
 //! Retrieve frames: one ranged read each, by the frame index made at store time.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use hilum_access::{Permit, Read};
 use hilum_kernel::InstanceKey;
-use hilum_storage::blobs::BlobKey;
+use hilum_storage::blobs::{BlobKey, Blobs};
 
-use super::{NOT_SUPPORTED, TOO_LARGE_TO_TRANSCODE, TRANSCODE_BYTES_MAX, missing};
+use super::{NOT_SUPPORTED, instances::to_explicit, missing};
 use crate::{
     archive::{Archive, DEFAULT_PARTITION},
     dataset::{
@@ -22,13 +23,27 @@ use crate::{
 
 /// How many frames one request may name: the path's length allows no more in practice.
 const FRAMES_MAX: usize = 10_000;
-/// How many bytes of frames are answered at once; more must be asked for in several requests.
-const FRAMES_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// The word size for [`transcode::frame_bytes`] where no bytes are reversed.
+const COPIED: u16 = 8;
+/// Frames of more bytes than this together are not read before the answer starts.
+const READ_WHOLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// The frames asked for, in that order.
 pub(super) struct Frames {
     pub(super) transfer_syntax: String,
-    pub(super) frames: Vec<Bytes>,
+    pub(super) content: Content,
+}
+
+/// The bytes of frames: there already, or to be read one frame after the other.
+pub(super) enum Content {
+    Whole(Vec<Bytes>),
+    Stream(BoxStream<'static, Result<FrameStream, DicomError>>),
+}
+
+/// One frame being read.
+pub(super) struct FrameStream {
+    pub(super) bytes: u64,
+    pub(super) chunks: BoxStream<'static, Result<Bytes, DicomError>>,
 }
 
 /// Reads the path's frame list: `1,2,3`, counted from 1.
@@ -57,33 +72,34 @@ pub(super) async fn retrieve(
     selected: Selected,
 ) -> Result<Frames, DicomError> {
     let (located, index) = find(archive, target).await?;
-    let ranges = numbers.iter().map(|&n| index.frame(n)).collect::<Result<Vec<_>, _>>();
-    let frames = match ranges {
+    let stored = located.transfer_syntax.as_str();
+    let takes_plain = selected.media_type != JPEG_2000;
+    let frames = match numbers.iter().map(|&n| index.frame(n)).collect::<Result<Vec<_>, _>>() {
         Ok(frames) => frames,
         Err(FrameError::NoPixelData | FrameError::NoSuchFrame) => {
             return Err(DicomError::NotFound(Missing::Frame));
         }
-        Err(FrameError::Unindexable(_)) => return from_inflated(archive, located, numbers, selected).await,
+        // Offsets into a deflated file mean nothing. Other files without an index have no frames to be told apart.
+        Err(FrameError::Unindexable(_)) if takes_plain && transcode::is_deflated(stored) => {
+            return converted(archive, &located, numbers).await;
+        }
+        Err(FrameError::Unindexable(_)) => {
+            return Err(DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()));
+        }
     };
-    let stored = located.transfer_syntax.as_str();
-    let (transfer_syntax, swap) = match selected.transfer_syntax {
-        Wanted::AsStored => (stored, false),
-        Wanted::Uid(uid) if uid == stored => (stored, false),
-        Wanted::Uid(EXPLICIT_LITTLE_ENDIAN)
-            if selected.media_type != JPEG_2000 && transcode::is_uncompressed(stored) =>
-        {
-            (EXPLICIT_LITTLE_ENDIAN, transcode::is_big_endian(stored))
+    let transfer_syntax = match selected.transfer_syntax {
+        Wanted::AsStored => stored,
+        Wanted::Uid(uid) if uid == stored => stored,
+        Wanted::Uid(EXPLICIT_LITTLE_ENDIAN) if takes_plain && transcode::is_big_endian(stored) => {
+            return converted(archive, &located, numbers).await;
+        }
+        Wanted::Uid(EXPLICIT_LITTLE_ENDIAN) if takes_plain && transcode::is_uncompressed(stored) => {
+            EXPLICIT_LITTLE_ENDIAN
         }
         Wanted::Uid(_) => return Err(DicomError::CannotTranscode(NOT_SUPPORTED.to_owned())),
     };
-    let bytes = read(archive, &located, &frames).await?;
-    let bits_allocated = if swap { bits_allocated(archive, located.key).await? } else { 8 };
-    let frames = frames
-        .iter()
-        .zip(bytes)
-        .map(|(frame, bytes)| transcode::frame_bytes(frame, bytes, bits_allocated))
-        .collect();
-    Ok(Frames { transfer_syntax: transfer_syntax.to_owned(), frames })
+    let key = BlobKey::parse(&located.blob_key)?;
+    Ok(Frames { transfer_syntax: transfer_syntax.to_owned(), content: read(archive, key, frames).await? })
 }
 
 async fn find(archive: &Archive, target: &Target) -> Result<(Located, FrameIndex), DicomError> {
@@ -98,96 +114,81 @@ async fn find(archive: &Archive, target: &Target) -> Result<(Located, FrameIndex
     Ok((located, index))
 }
 
-/// Reads each frame's ranges. A frame named twice is read once.
-async fn read(archive: &Archive, located: &Located, frames: &[Frame]) -> Result<Vec<Vec<Bytes>>, DicomError> {
-    let key = BlobKey::parse(&located.blob_key)?;
-    let total: u64 = frames.iter().flat_map(|frame| &frame.ranges).map(|range| range.end - range.start).sum();
-    if total > FRAMES_BYTES_MAX {
-        return Err(DicomError::Invalid(format!(
-            "The requested frames have {total} bytes together; at most {FRAMES_BYTES_MAX} are answered at once."
-        )));
-    }
-    let mut known: BTreeMap<(u64, u64), Bytes> = BTreeMap::new();
-    let mut all = Vec::with_capacity(frames.len());
-    for frame in frames {
-        let mut pieces = Vec::with_capacity(frame.ranges.len());
-        for range in &frame.ranges {
-            let at = (range.start, range.end);
-            let bytes = match known.get(&at) {
-                Some(bytes) => bytes.clone(),
-                None => archive.0.blobs.read_range(&key, range.clone()).await?,
-            };
-            known.insert(at, bytes.clone());
-            pieces.push(bytes);
-        }
-        all.push(pieces);
-    }
-    Ok(all)
+fn length(frame: &Frame) -> u64 {
+    frame.ranges.iter().map(|range| range.end.saturating_sub(range.start)).fold(0, u64::saturating_add)
 }
 
-async fn bits_allocated(archive: &Archive, key: InstanceKey) -> Result<u16, DicomError> {
-    let mut tx = archive.0.db.read().await?;
-    let stored =
-        lookup::metadata(&mut tx, key).await?.ok_or(DicomError::NotFound(Missing::Instance))?;
-    let json = crate::index::metadata::decompress(&stored)?;
-    let bits = crate::dataset::json::members(&json)
-        .find(|member| member.tag == dicom_dictionary_std::tags::BITS_ALLOCATED)
-        .and_then(|member| {
-            let digits: String = String::from_utf8_lossy(member.value())
-                .rsplit('[')
-                .next()?
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
-            digits.parse().ok()
-        });
-    Ok(bits.unwrap_or(16))
-}
-
-/// A deflated file has no frame index: it is inflated first. Other files without an index cannot be served by frame.
-async fn from_inflated(
-    archive: &Archive,
-    located: Located,
-    numbers: &[u32],
-    selected: Selected,
-) -> Result<Frames, DicomError> {
-    let wants_plain = matches!(selected.transfer_syntax, Wanted::AsStored | Wanted::Uid(EXPLICIT_LITTLE_ENDIAN))
-        && selected.media_type != JPEG_2000;
-    if !wants_plain || !transcode::is_deflated(&located.transfer_syntax) {
-        return Err(DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()));
+async fn read(archive: &Archive, key: BlobKey, frames: Vec<Frame>) -> Result<Content, DicomError> {
+    let total = frames.iter().map(length).fold(0, u64::saturating_add);
+    if total > READ_WHOLE_BYTES_MAX {
+        let blobs = archive.0.blobs.clone();
+        let mut frames = frames.into_iter();
+        let Some(first) = frames.next() else { return Ok(Content::Whole(Vec::new())) };
+        // A file that is missing is told before the answer starts.
+        let first = open(blobs.clone(), key.clone(), first).await?;
+        let rest = stream::iter(frames).then(move |frame| open(blobs.clone(), key.clone(), frame));
+        return Ok(Content::Stream(stream::iter([Ok(first)]).chain(rest).boxed()));
     }
-    if located.blob_bytes > TRANSCODE_BYTES_MAX {
-        return Err(DicomError::CannotTranscode(TOO_LARGE_TO_TRANSCODE.to_owned()));
-    }
-    let stored = archive.0.blobs.read(&BlobKey::parse(&located.blob_key)?).await?;
-    let numbers = numbers.to_vec();
-    let frames = tokio::task::spawn_blocking(move || inflated_frames(&stored, &numbers))
-        .await
-        .map_err(|_| DicomError::Bug("inflating panicked"))??;
-    Ok(Frames { transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(), frames })
-}
-
-fn inflated_frames(stored: &[u8], numbers: &[u32]) -> Result<Vec<Bytes>, DicomError> {
-    let refused = || DicomError::CannotTranscode(NOT_SUPPORTED.to_owned());
-    let plain = Bytes::from(transcode::inflated(stored).map_err(|_| refused())?.into_owned());
-    let instance = read_instance(std::io::Cursor::new(plain.as_ref()), &Limits::default()).map_err(|_| refused())?;
-    numbers
+    let ranges: Vec<Range<u64>> = frames.iter().flat_map(|frame| frame.ranges.iter().cloned()).collect();
+    let mut pieces = archive.0.blobs.read_ranges(&key, &ranges).await?.into_iter();
+    let whole = frames
         .iter()
-        .map(|&number| {
-            let frame = instance.frames.frame(number).map_err(|error| match error {
-                FrameError::NoPixelData | FrameError::NoSuchFrame => DicomError::NotFound(Missing::Frame),
-                FrameError::Unindexable(_) => refused(),
-            })?;
-            let pieces = frame
-                .ranges
-                .iter()
-                .map(|range| {
-                    let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
-                    (range.start <= range.end && range.end <= plain.len()).then(|| plain.slice(range))
-                })
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(refused)?;
-            Ok(transcode::frame_bytes(&frame, pieces, 8))
+        .map(|frame| {
+            let own: Vec<Bytes> = pieces.by_ref().take(frame.ranges.len()).collect();
+            transcode::frame_bytes(frame, own, COPIED)
         })
-        .collect()
+        .collect();
+    Ok(Content::Whole(whole))
+}
+
+/// Opens one frame. Only frames that do not start on a byte are read whole: those are small.
+async fn open(blobs: Blobs, key: BlobKey, frame: Frame) -> Result<FrameStream, DicomError> {
+    if frame.bits.is_some() {
+        let pieces = blobs.read_ranges(&key, &frame.ranges).await?;
+        let bytes = transcode::frame_bytes(&frame, pieces, COPIED);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        return Ok(FrameStream { bytes: length, chunks: stream::iter([Ok(bytes)]).boxed() });
+    }
+    let bytes = length(&frame);
+    let mut ranges = frame.ranges.into_iter();
+    let Some(first) = ranges.next() else {
+        return Ok(FrameStream { bytes, chunks: stream::empty().boxed() });
+    };
+    let first = blobs.stream(&key, Some(first)).await?;
+    let rest = stream::iter(ranges).then(move |range| {
+        let (blobs, key) = (blobs.clone(), key.clone());
+        async move { blobs.stream(&key, Some(range)).await.map(|stream| stream.chunks) }
+    });
+    let chunks = first.chunks.chain(rest.try_flatten()).map_err(DicomError::from).boxed();
+    Ok(FrameStream { bytes, chunks })
+}
+
+/// Frames of a file that is turned into Explicit VR Little Endian first, as a whole.
+async fn converted(archive: &Archive, located: &Located, numbers: &[u32]) -> Result<Frames, DicomError> {
+    let pieces = to_explicit(archive, located).await?;
+    let numbers = numbers.to_vec();
+    let frames = tokio::task::spawn_blocking(move || frames_of(&Bytes::from(pieces.concat()), &numbers))
+        .await
+        .map_err(|_| DicomError::Bug("converting frames panicked"))??;
+    Ok(Frames { transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(), content: Content::Whole(frames) })
+}
+
+fn frames_of(file: &Bytes, numbers: &[u32]) -> Result<Vec<Bytes>, DicomError> {
+    let refused = || DicomError::CannotTranscode(NOT_SUPPORTED.to_owned());
+    let instance =
+        read_instance(std::io::Cursor::new(file.as_ref()), &Limits::default()).map_err(|_| refused())?;
+    let frame_of = |&number: &u32| {
+        let frame = instance.frames.frame(number).map_err(|error| match error {
+            FrameError::NoPixelData | FrameError::NoSuchFrame => DicomError::NotFound(Missing::Frame),
+            FrameError::Unindexable(_) => refused(),
+        })?;
+        let pieces = frame.ranges.iter().map(|range| slice(file, range)).collect::<Option<Vec<_>>>();
+        Ok(transcode::frame_bytes(&frame, pieces.ok_or_else(refused)?, COPIED))
+    };
+    numbers.iter().map(frame_of).collect()
+}
+
+fn slice(file: &Bytes, range: &Range<u64>) -> Option<Bytes> {
+    let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+    (start <= end && end <= file.len()).then(|| file.slice(start..end))
 }

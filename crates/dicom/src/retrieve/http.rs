@@ -16,7 +16,7 @@ use super::{
     body::Chunks,
     frames,
     instances::{self, Content, InstanceBytes, Retrieved},
-    metadata,
+    metadata::{self, Array},
 };
 use crate::{
     archive::{Archive, event},
@@ -81,24 +81,32 @@ fn many_parts(
     archive: &Archive,
     instances: BoxStream<'static, Result<InstanceBytes, DicomError>>,
 ) -> Response {
-    let writer = Writer::new(archive.0.random.as_ref());
-    let content_type = writer.content_type(DICOM);
-    let parts = stream::try_unfold((writer, instances, false), |(mut writer, mut instances, closed)| async move {
-        if closed {
-            return Ok(None);
-        }
-        let Some(instance) = instances.try_next().await? else {
-            let close = writer.clone().close();
-            return Ok::<_, DicomError>(Some((stream::iter([Ok(close)]).boxed(), (writer, instances, true))));
-        };
-        let head = writer.head(&[("Content-Type", &part_type(DICOM, &instance.transfer_syntax))]);
+    let opened = instances.map_ok(|instance| {
         let content = match instance.content {
-            Content::Whole(bytes) => stream::iter([Ok(head), Ok(bytes)]).boxed(),
-            Content::Stream { chunks, .. } => stream::iter([Ok(head)]).chain(chunks).boxed(),
+            Content::Whole(bytes) => stream::iter([Ok(bytes)]).boxed(),
+            Content::Stream { chunks, .. } => chunks,
         };
-        Ok(Some((content, (writer, instances, false))))
+        (part_type(DICOM, &instance.transfer_syntax), content)
     });
-    answer(&content_type, Body::from_stream(logged(parts.try_flatten().boxed())))
+    parts(Writer::new(archive.0.random.as_ref()), DICOM, opened.boxed())
+}
+
+/// A part on its way: its type and its bytes.
+type OpenPart = (String, BoxStream<'static, Result<Bytes, DicomError>>);
+
+/// A multipart answer whose parts are opened one after the other.
+fn parts(writer: Writer, media_type: &str, opened: BoxStream<'static, Result<OpenPart, DicomError>>) -> Response {
+    let content_type = writer.content_type(media_type);
+    let body = stream::try_unfold(Some((writer, opened)), |state| async move {
+        let Some((mut writer, mut opened)) = state else { return Ok(None) };
+        let Some((part_type, content)) = opened.try_next().await? else {
+            let close = stream::iter([Ok(writer.close())]).boxed();
+            return Ok::<_, DicomError>(Some((close, None)));
+        };
+        let head = writer.head(&[("Content-Type", &part_type)]);
+        Ok(Some((stream::iter([Ok(head)]).chain(content).boxed(), Some((writer, opened)))))
+    });
+    answer(&content_type, Body::from_stream(logged(body.try_flatten().boxed())))
 }
 
 pub(crate) async fn retrieve_frames(
@@ -121,18 +129,34 @@ pub(crate) async fn retrieve_frames(
     let retrieved = frames::retrieve(&archive, &request.permit, &target, &numbers, selected).await?;
     record(&archive, Action::FramesRetrieved, request.permit.caller(), &request.context, &target).await?;
     let part_type = part_type(selected.media_type, &retrieved.transfer_syntax);
-    if selected.form == Form::SinglePart {
-        return Ok(answer(&part_type, Chunks::body(retrieved.frames)));
+    match (selected.form, retrieved.content) {
+        (Form::SinglePart, frames::Content::Whole(frames)) => Ok(answer(&part_type, Chunks::body(frames))),
+        (Form::SinglePart, frames::Content::Stream(mut frames)) => {
+            let only = frames.try_next().await?.ok_or(DicomError::Bug("a request for no frame"))?;
+            Ok(sized(&part_type, only.bytes, only.chunks))
+        }
+        (Form::Multipart, content) => Ok(frame_parts(&archive, selected.media_type, &part_type, content)),
     }
+}
+
+fn frame_parts(archive: &Archive, media_type: &str, part_type: &str, content: frames::Content) -> Response {
     let mut writer = Writer::new(archive.0.random.as_ref());
-    let content_type = writer.content_type(selected.media_type);
-    let mut chunks: Vec<Bytes> = Vec::with_capacity(retrieved.frames.len() * 2 + 1);
-    for frame in retrieved.frames {
-        chunks.push(writer.head(&[("Content-Type", &part_type)]));
-        chunks.push(frame);
+    let content_type = writer.content_type(media_type);
+    match content {
+        frames::Content::Whole(frames) => {
+            let mut chunks: Vec<Bytes> = Vec::with_capacity(frames.len() * 2 + 1);
+            for frame in frames {
+                chunks.push(writer.head(&[("Content-Type", part_type)]));
+                chunks.push(frame);
+            }
+            chunks.push(writer.close());
+            answer(&content_type, Chunks::body(chunks))
+        }
+        frames::Content::Stream(frames) => {
+            let part_type = part_type.to_owned();
+            parts(writer, media_type, frames.map_ok(move |frame| (part_type.clone(), frame.chunks)).boxed())
+        }
     }
-    chunks.push(writer.close());
-    Ok(answer(&content_type, Chunks::body(chunks)))
 }
 
 pub(crate) async fn retrieve_metadata(
@@ -152,8 +176,11 @@ pub(crate) async fn retrieve_metadata(
     if is_known(&headers, &found.etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
-    let chunks = metadata::read(&archive, found).await?;
-    let mut response = answer(DICOM_JSON, Body::from_stream(logged(chunks)));
+    let body = match metadata::read(&archive, found).await? {
+        Array::Whole(chunks) => Chunks::body(chunks),
+        Array::Stream(chunks) => Body::from_stream(logged(chunks)),
+    };
+    let mut response = answer(DICOM_JSON, body);
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use hilum_access::{Permit, Read};
 use hilum_kernel::InstanceKey;
@@ -11,11 +11,10 @@ use hilum_storage::blobs::BlobKey;
 use super::{NOT_SUPPORTED, TOO_LARGE_TO_TRANSCODE, TRANSCODE_BYTES_MAX, missing};
 use crate::{
     archive::{Archive, DEFAULT_PARTITION},
-    dataset::read::{Limits, read_instance},
     error::DicomError,
     index::lookup::{self, Located, PAGE, Target},
     media_type::{EXPLICIT_LITTLE_ENDIAN, Selected, Wanted},
-    transcode::{self, Segment},
+    transcode,
 };
 
 /// Files up to this size are read whole before the answer starts, so that a missing file is a clean error.
@@ -118,53 +117,44 @@ async fn open(archive: &Archive, located: Located, wanted: Wanted) -> Result<Ins
     }
 }
 
-/// Uncompressed to Explicit VR Little Endian: the header is made anew, bulk values are copied as they stream by.
+/// Uncompressed to Explicit VR Little Endian, in memory: bounded by [`TRANSCODE_BYTES_MAX`] and by how many files are
+/// converted at the same time.
 async fn transcoded(
     archive: &Archive,
     located: Located,
     wanted: &'static str,
 ) -> Result<InstanceBytes, DicomError> {
-    if located.blob_bytes > TRANSCODE_BYTES_MAX {
-        return Err(DicomError::CannotTranscode(TOO_LARGE_TO_TRANSCODE.to_owned()));
-    }
     if wanted != EXPLICIT_LITTLE_ENDIAN || !transcode::is_uncompressed(&located.transfer_syntax) {
         return Err(DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()));
     }
-    let key = BlobKey::parse(&located.blob_key)?;
-    let stored: Vec<Bytes> = archive.0.blobs.stream(&key, None).await?.chunks.try_collect().await?;
-    let segments = tokio::task::spawn_blocking(move || to_explicit(&stored.concat()))
-        .await
-        .map_err(|_| DicomError::Bug("transcoding panicked"))??;
-    let bytes = segments.iter().map(|segment| u64::try_from(segment.len()).unwrap_or(u64::MAX)).sum();
-    let chunks = stream::iter(segments.into_iter().map(Ok)).boxed();
+    let pieces = to_explicit(archive, &located).await?;
+    let bytes = pieces.iter().map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX)).sum();
+    let chunks = stream::iter(pieces.into_iter().map(Ok)).boxed();
     Ok(InstanceBytes {
         transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(),
         content: Content::Stream { bytes, chunks },
     })
 }
 
-/// The whole file in Explicit VR Little Endian. Bounded by [`TRANSCODE_BYTES_MAX`].
-fn to_explicit(stored: &[u8]) -> Result<Vec<Bytes>, DicomError> {
-    let unreadable = |_| DicomError::CannotTranscode(NOT_SUPPORTED.to_owned());
-    let plain = transcode::inflated(stored).map_err(|_| DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()))?;
-    let file = Bytes::from(plain.into_owned());
-    let instance =
-        read_instance(std::io::Cursor::new(file.as_ref()), &Limits::default()).map_err(unreadable)?;
-    let length = u64::try_from(file.len()).unwrap_or(u64::MAX);
-    let segments = transcode::plan(&instance, length)
-        .map_err(|_| DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()))?;
-    segments
-        .into_iter()
-        .map(|segment| match segment {
-            Segment::Bytes(bytes) => Ok(bytes),
-            Segment::Copy { range, swap } => {
-                let start = usize::try_from(range.start).unwrap_or(usize::MAX);
-                let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-                if start > end || end > file.len() {
-                    return Err(DicomError::Bug("a transcoding plan reaches beyond its file"));
-                }
-                Ok(transcode::swapped(file.slice(start..end), swap))
-            }
+/// An uncompressed file in Explicit VR Little Endian.
+pub(super) async fn to_explicit(archive: &Archive, located: &Located) -> Result<Vec<Bytes>, DicomError> {
+    if located.blob_bytes > TRANSCODE_BYTES_MAX {
+        return Err(DicomError::CannotTranscode(TOO_LARGE_TO_TRANSCODE.to_owned()));
+    }
+    let _turn = archive.0.conversions.acquire().await.map_err(|_| DicomError::Busy)?;
+    let key = BlobKey::parse(&located.blob_key)?;
+    let stream = archive.0.blobs.stream(&key, None).await?;
+    let mut file = BytesMut::with_capacity(usize::try_from(stream.bytes).unwrap_or(0));
+    let mut chunks = stream.chunks;
+    while let Some(chunk) = chunks.try_next().await? {
+        file.extend_from_slice(&chunk);
+    }
+    let file = file.freeze();
+    tokio::task::spawn_blocking(move || transcode::to_explicit(file))
+        .await
+        .map_err(|_| DicomError::Bug("transcoding panicked"))?
+        .map_err(|error| {
+            tracing::info!(error = &error as &dyn std::error::Error, "a file cannot be converted");
+            DicomError::CannotTranscode(NOT_SUPPORTED.to_owned())
         })
-        .collect()
 }

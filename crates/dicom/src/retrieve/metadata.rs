@@ -1,7 +1,7 @@
 //! Retrieve metadata: an array of DICOM JSON objects (PS3.18 §10.4.1.1.2), with an ETag.
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use hilum_access::{Permit, Read};
 use hilum_kernel::{InstanceKey, SeriesKey};
 
@@ -11,7 +11,7 @@ use crate::{
     error::DicomError,
     index::{
         lookup::{self, Target, Version},
-        metadata::decompress_into,
+        metadata::{decompress, decompress_into},
     },
 };
 
@@ -57,82 +57,101 @@ pub(super) async fn find(
     }
 }
 
-/// The array, in chunks.
-pub(super) async fn read(
-    archive: &Archive,
-    found: Found,
-) -> Result<BoxStream<'static, Result<Bytes, DicomError>>, DicomError> {
+/// An array of JSON objects: there already, or still being read.
+pub(super) enum Array {
+    Whole(Vec<Bytes>),
+    Stream(BoxStream<'static, Result<Bytes, DicomError>>),
+}
+
+const OPEN: Bytes = Bytes::from_static(b"[");
+const COMMA: Bytes = Bytes::from_static(b",");
+const CLOSE: Bytes = Bytes::from_static(b"]");
+
+/// Reads the array, or its beginning, so that most failures are clean errors.
+pub(super) async fn read(archive: &Archive, found: Found) -> Result<Array, DicomError> {
     if let Some(instance) = found.instance {
         let mut tx = archive.0.db.read().await?;
         let stored = lookup::metadata(&mut tx, instance)
             .await?
             .ok_or(DicomError::NotFound(crate::error::Missing::Instance))?;
-        let mut json = vec![b'['];
-        decompress_into(&stored, &mut json)?;
-        json.push(b']');
-        return Ok(stream::iter([Ok(Bytes::from(json))]).boxed());
+        return Ok(Array::Whole(vec![OPEN, Bytes::from(decompress(&stored)?), CLOSE]));
     }
     let mut series = found.series.into_iter();
-    let Some(first) = series.next() else { return Ok(stream::iter([Ok(Bytes::from_static(b"[]"))]).boxed()) };
-    // The first series is read before the answer starts, so that most failures are clean errors.
-    let archive = archive.clone();
-    let head = Step { first: true, after: InstanceKey::new(0), version: first };
-    let chunk = step(&archive, head).await?;
-    let state = Reading { archive, series, next: chunk.1, chunk: Some(chunk.0), closed: false };
-    Ok(stream::try_unfold(state, advance).boxed())
+    let next = series.next().map(Step::start);
+    let mut reading = Reading { archive: archive.clone(), series, next, begun: false, any: false };
+    let first = reading.advance().await?;
+    if reading.next.is_none() {
+        return Ok(Array::Whole(first));
+    }
+    let rest = stream::try_unfold(reading, async |mut reading| {
+        if reading.next.is_none() {
+            return Ok(None);
+        }
+        let chunks = reading.advance().await?;
+        Ok::<_, DicomError>(Some((stream::iter(chunks.into_iter().map(Ok)), reading)))
+    });
+    Ok(Array::Stream(stream::iter(first.into_iter().map(Ok)).chain(rest.try_flatten()).boxed()))
 }
 
+/// An array being read, series by series.
 struct Reading {
     archive: Archive,
     series: std::vec::IntoIter<Version<SeriesKey>>,
-    /// Where to go on within the present series.
     next: Option<Step>,
-    chunk: Option<Vec<u8>>,
-    closed: bool,
+    /// Whether the opening bracket is written.
+    begun: bool,
+    /// Whether an object is written, so that a comma goes before the next one.
+    any: bool,
 }
 
+/// Where to go on.
 #[derive(Clone, Copy)]
 struct Step {
-    /// Whether this opens the array.
-    first: bool,
-    after: InstanceKey,
     version: Version<SeriesKey>,
+    after: InstanceKey,
 }
 
-async fn advance(mut state: Reading) -> Result<Option<(Bytes, Reading)>, DicomError> {
-    if state.closed {
-        return Ok(None);
+impl Step {
+    const fn start(version: Version<SeriesKey>) -> Self {
+        Self { version, after: InstanceKey::new(0) }
     }
-    if let Some(mut chunk) = state.chunk.take() {
-        if state.next.is_none() {
-            let following = state.series.next();
-            state.next = following.map(|version| Step { first: false, after: InstanceKey::new(0), version });
-        }
-        if state.next.is_none() {
-            chunk.push(b']');
-            state.closed = true;
-        }
-        return Ok(Some((Bytes::from(chunk), state)));
-    }
-    let Some(at) = state.next.take() else { return Ok(None) };
-    let (chunk, next) = step(&state.archive, at).await?;
-    state.chunk = Some(chunk);
-    state.next = next;
-    Box::pin(advance(state)).await
 }
 
-/// Reads a series, or a page of a large one; tells where to go on within it.
-async fn step(archive: &Archive, at: Step) -> Result<(Vec<u8>, Option<Step>), DicomError> {
-    let whole = at.version.instances <= WHOLE_INSTANCES_MAX;
+impl Reading {
+    /// The next chunks of the array; with `next` gone, its last.
+    async fn advance(&mut self) -> Result<Vec<Bytes>, DicomError> {
+        let mut chunks = Vec::with_capacity(3);
+        if !self.begun {
+            self.begun = true;
+            chunks.push(OPEN);
+        }
+        if let Some(at) = self.next.take() {
+            let (objects, rest) = step(&self.archive, at).await?;
+            self.next = rest.or_else(|| self.series.next().map(Step::start));
+            // A series may have vanished since its version was looked up.
+            if !objects.is_empty() {
+                if self.any {
+                    chunks.push(COMMA);
+                }
+                self.any = true;
+                chunks.push(objects);
+            }
+        }
+        if self.next.is_none() {
+            chunks.push(CLOSE);
+        }
+        Ok(chunks)
+    }
+}
+
+/// Reads the objects of a series, joined by commas, or of a page of a large one; tells where to go on within it.
+async fn step(archive: &Archive, at: Step) -> Result<(Bytes, Option<Step>), DicomError> {
+    let whole = at.after == InstanceKey::new(0) && at.version.instances <= WHOLE_INSTANCES_MAX;
     if whole {
         let cached = archive.clone();
-        let version = at.version;
-        let first = at.first;
-        let hit = tokio::task::spawn_blocking(move || {
-            cached.0.metadata_cache.get(version).map(|joined| joined.map(|json| opened(first, &json)))
-        });
-        if let Some(joined) = hit.await.map_err(|_| DicomError::Bug("reading metadata panicked"))? {
-            return Ok((joined?, None));
+        let hit = blocking(move || cached.0.metadata_cache.get(at.version).transpose()).await?;
+        if let Some(joined) = hit? {
+            return Ok((Bytes::from(joined), None));
         }
     }
     let mut joined = Vec::new();
@@ -142,42 +161,41 @@ async fn step(archive: &Archive, at: Step) -> Result<(Vec<u8>, Option<Step>), Di
             let mut tx = archive.0.db.read().await?;
             lookup::series_metadata(&mut tx, at.version.key, after).await?
         };
-        let Some((last, _)) = page.last() else { break };
-        after = *last;
-        joined = tokio::task::spawn_blocking(move || append(joined, &page))
-            .await
-            .map_err(|_| DicomError::Bug("reading metadata panicked"))??;
+        if page.is_empty() {
+            break;
+        }
+        (joined, after) = blocking(move || append(joined, after, &page)).await??;
         if !whole || joined.len() > PACKED_BYTES_MAX {
-            return Ok((opened(at.first, &joined), Some(Step { first: false, after, ..at })));
+            return Ok((Bytes::from(joined), Some(Step { after, ..at })));
         }
     }
-    let json = opened(at.first, &joined);
-    if whole {
-        let archive = archive.clone();
-        let keep = move || archive.0.metadata_cache.put(at.version, &joined);
-        tokio::task::spawn_blocking(keep).await.map_err(|_| DicomError::Bug("packing metadata panicked"))?;
+    let joined = Bytes::from(joined);
+    if whole && !joined.is_empty() {
+        let (archive, joined) = (archive.clone(), joined.clone());
+        blocking(move || archive.0.metadata_cache.put(at.version, &joined)).await?;
     }
-    Ok((json, None))
+    Ok((joined, None))
 }
 
-fn append(mut joined: Vec<u8>, page: &[(InstanceKey, Vec<u8>)]) -> Result<Vec<u8>, DicomError> {
-    for (_, stored) in page {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DicomError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| DicomError::Bug("reading metadata panicked"))
+}
+
+/// Appends the page's objects until there are more than enough; tells the last one.
+fn append(
+    mut joined: Vec<u8>,
+    mut last: InstanceKey,
+    page: &[(InstanceKey, Vec<u8>)],
+) -> Result<(Vec<u8>, InstanceKey), DicomError> {
+    for (key, stored) in page {
         if !joined.is_empty() {
             joined.push(b',');
         }
         decompress_into(stored, &mut joined)?;
+        last = *key;
+        if joined.len() > PACKED_BYTES_MAX {
+            break;
+        }
     }
-    Ok(joined)
-}
-
-/// Puts the array's opening bracket, or the comma to the series before, in front.
-fn opened(first: bool, joined: &[u8]) -> Vec<u8> {
-    let mut json = Vec::with_capacity(joined.len() + 2);
-    if first {
-        json.push(b'[');
-    } else if !joined.is_empty() {
-        json.push(b',');
-    }
-    json.extend_from_slice(joined);
-    json
+    Ok((joined, last))
 }

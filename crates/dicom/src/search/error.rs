@@ -35,7 +35,9 @@ pub enum SearchError {
     // Two spaces, as in the original.
     #[error("{}", not_queryable(name))]
     NotQueryable { name: String },
-    #[error("Invalid query: duplicate AttributeId '{name}'. Each attribute is only allowed to be specified once.")]
+    #[error(
+        "Invalid query: duplicate AttributeId '{name}'. Each attribute is only allowed to be specified once."
+    )]
     Duplicate { name: String },
     #[error("Invalid query: AttributeId '{name}' has empty string value that is not supported.")]
     EmptyValue { name: String },
@@ -50,13 +52,21 @@ pub enum SearchError {
     UnknownField { name: String },
     #[error("Invalid query: more than {max} included fields.")]
     TooManyFields { max: usize },
-    #[error("Invalid query: specified Date value '{value}' is invalid for attribute '{keyword}'. Date should be valid and formatted as yyyyMMdd.")]
+    #[error(
+        "Invalid query: specified Date value '{value}' is invalid for attribute '{keyword}'. Date should be valid and formatted as yyyyMMdd."
+    )]
     InvalidDate { value: String, keyword: &'static str },
-    #[error("Invalid query: specified Time value '{value}' is invalid for attribute '{keyword}'. Time should be valid and formatted as HHmmss.FFFFFF, where all but the hours may be left out.")]
+    #[error(
+        "Invalid query: specified Time value '{value}' is invalid for attribute '{keyword}'. Time should be valid and formatted as HHmmss.FFFFFF, where all but the hours may be left out."
+    )]
     InvalidTime { value: String, keyword: &'static str },
-    #[error("Invalid query: specified {kind} range '{value}' is invalid for attribute '{keyword}'. Its start should not be after its end.")]
+    #[error(
+        "Invalid query: specified {kind} range '{value}' is invalid for attribute '{keyword}'. Its start should not be after its end."
+    )]
     ReversedRange { kind: &'static str, value: String, keyword: &'static str },
-    #[error("Invalid query: specified value '{value}' is invalid for attribute '{keyword}'. It should be a whole number.")]
+    #[error(
+        "Invalid query: specified value '{value}' is invalid for attribute '{keyword}'. It should be a whole number."
+    )]
     InvalidNumber { value: String, keyword: &'static str },
     #[error("Invalid query: specified value '{value}' is invalid for attribute '{keyword}'.")]
     InvalidValue { value: String, keyword: &'static str },
@@ -66,9 +76,13 @@ pub enum SearchError {
     TooManyUids { keyword: &'static str, max: usize },
     #[error("Invalid query: the value of attribute '{keyword}' has more than {max} words.")]
     TooManyWords { keyword: &'static str, max: usize },
-    #[error("Invalid query: the value of attribute '{keyword}' has quotes, which fuzzy matching does not support.")]
+    #[error(
+        "Invalid query: the value of attribute '{keyword}' has quotes, which fuzzy matching does not support."
+    )]
     Quotes { keyword: &'static str },
-    #[error("Invalid query: the wildcards match too little of too many values. Begin the value with known characters, or add a condition.")]
+    #[error(
+        "Invalid query: the wildcards match too little of too many values. Begin the value with known characters, or add a condition."
+    )]
     TooBroad,
     /// 500 or 503, as the database's error says.
     #[error("the search failed in the database")]

@@ -64,10 +64,11 @@ async fn answer(
     let asked = parse::parse(resource, request.version, query)?;
     let base = format!("{}/{}", archive.0.settings.base_url, request.version.segment());
     let place = Place { partition: DEFAULT_PARTITION, base: &base };
-    let answer = search(&archive.0.db, &request.permit, place, &asked).await.map_err(|error| match error {
-        SearchError::Metadata(error) => DicomError::Metadata(error),
-        other => DicomError::Search(other),
-    })?;
+    let answer =
+        search(&archive.0.db, &request.permit, place, &asked).await.map_err(|error| match error {
+            SearchError::Metadata(error) => DicomError::Metadata(error),
+            other => DicomError::Search(other),
+        })?;
     record(archive, request, &asked, answer.results).await?;
     if answer.results == 0 {
         return Ok(StatusCode::NO_CONTENT.into_response());

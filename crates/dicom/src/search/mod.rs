@@ -70,7 +70,9 @@ impl Resource {
     /// The study of the path.
     fn study(&self) -> Option<&StudyUid> {
         match self {
-            Self::StudySeries(study) | Self::StudyInstances(study) | Self::SeriesInstances(study, _) => Some(study),
+            Self::StudySeries(study) | Self::StudyInstances(study) | Self::SeriesInstances(study, _) => {
+                Some(study)
+            }
             Self::Studies | Self::Series | Self::Instances => None,
         }
     }
@@ -137,7 +139,9 @@ impl SearchRequest {
     /// The one PatientID that was asked for, folded.
     pub(crate) fn patient_id(&self) -> Option<&str> {
         self.conditions.iter().find_map(|condition| match condition {
-            Condition::Column { column: Column { name: "patient_id", .. }, test: Test::Equals(id) } => Some(id.as_str()),
+            Condition::Column { column: Column { name: "patient_id", .. }, test: Test::Equals(id) } => {
+                Some(id.as_str())
+            }
             _ => None,
         })
     }

@@ -11,11 +11,7 @@ use super::{Include, Resource, SearchError, SearchRequest, values};
 use crate::{
     ApiVersion,
     dataset::vr,
-    index::{
-        ATTRIBUTES, Attribute, Level, Matching,
-        attributes::MODALITIES_IN_STUDY,
-        query::Column,
-    },
+    index::{ATTRIBUTES, Attribute, Level, Matching, attributes::MODALITIES_IN_STUDY, query::Column},
 };
 
 /// The longest query string: HTTP/1.1 servers commonly take 8 KB, a list of 256 UIDs needs 17 KB. Beyond: 400.
@@ -38,7 +34,11 @@ const REQUEST_ATTRIBUTES: Tag = Tag(0x0040, 0x0275);
 ///
 /// # Errors
 /// What the client must mend, in Azure's words where they are known.
-pub fn parse(resource: Resource, version: ApiVersion, query: Option<&str>) -> Result<SearchRequest, SearchError> {
+pub fn parse(
+    resource: Resource,
+    version: ApiVersion,
+    query: Option<&str>,
+) -> Result<SearchRequest, SearchError> {
     let query = query.unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
         return Err(SearchError::QueryTooLong { max: QUERY_BYTES_MAX });
@@ -46,7 +46,8 @@ pub fn parse(resource: Resource, version: ApiVersion, query: Option<&str>) -> Re
     if query.contains('<') || query.contains("%3c") || query.contains("%3C") {
         return Err(SearchError::InvalidCharacters);
     }
-    let parameters: Vec<&str> = query.split('&').filter(|part| !part.is_empty()).take(PARAMETERS_MAX + 1).collect();
+    let parameters: Vec<&str> =
+        query.split('&').filter(|part| !part.is_empty()).take(PARAMETERS_MAX + 1).collect();
     if parameters.len() > PARAMETERS_MAX {
         return Err(SearchError::TooManyParameters { max: PARAMETERS_MAX });
     }
@@ -263,7 +264,9 @@ fn tag_of(name: &str) -> Option<Tag> {
 
 /// PS3.5 §7.8: odd groups above 0008, without FFFF.
 fn private_tag(name: &str) -> Option<Tag> {
-    digits(name).filter(|tag| tag.group() % 2 == 1 && tag.group() > 8 && tag.group() != 0xFFFF && tag.element() > 0xFF)
+    digits(name).filter(|tag| {
+        tag.group() % 2 == 1 && tag.group() > 8 && tag.group() != 0xFFFF && tag.element() > 0xFF
+    })
 }
 
 fn digits(name: &str) -> Option<Tag> {

@@ -119,13 +119,15 @@ fn source(tag: Tag, level: Level) -> Source {
         NUMBER_OF_STUDY_RELATED_SERIES => Source::StudySeries,
         NUMBER_OF_STUDY_RELATED_INSTANCES => Source::StudyInstances,
         NUMBER_OF_SERIES_RELATED_INSTANCES if level >= Level::Series => Source::SeriesInstances,
-        tag => match ATTRIBUTES.iter().find(|attribute| attribute.tag == tag).map(|attribute| attribute.level) {
-            Some(own) if own > level => Source::Detail,
-            Some(Level::Study) => Source::Study,
-            Some(Level::Series) => Source::Series,
-            Some(Level::Instance) => Source::Instance,
-            None => Source::Detail,
-        },
+        tag => {
+            match ATTRIBUTES.iter().find(|attribute| attribute.tag == tag).map(|attribute| attribute.level) {
+                Some(own) if own > level => Source::Detail,
+                Some(Level::Study) => Source::Study,
+                Some(Level::Series) => Source::Series,
+                Some(Level::Instance) => Source::Instance,
+                None => Source::Detail,
+            }
+        }
     }
 }
 
@@ -238,10 +240,18 @@ fn modalities(out: &mut Vec<u8>, folded: &str) -> bool {
     if folded.is_empty() {
         return false;
     }
+    let mut each: Vec<&str> = folded.split('\\').collect();
+    each.sort_unstable();
+    each.dedup();
     out.extend_from_slice(b"\"00080061\":{\"vr\":\"CS\",\"Value\":[");
-    for (index, modality) in folded.split('\\').enumerate() {
+    for (index, modality) in each.into_iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
-        out.extend(modality.bytes().filter(|&byte| byte >= 0x20 && byte != b'"').map(|byte| byte.to_ascii_uppercase()));
+        out.extend(
+            modality
+                .bytes()
+                .filter(|&byte| byte >= 0x20 && byte != b'"')
+                .map(|byte| byte.to_ascii_uppercase()),
+        );
         out.push(b'"');
     }
     out.extend_from_slice(b"]}");

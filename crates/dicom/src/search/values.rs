@@ -160,10 +160,16 @@ struct Temporal {
     kind: &'static str,
 }
 
-const DATE: Temporal =
-    Temporal { read: date, error: |value, keyword| SearchError::InvalidDate { value, keyword }, kind: "Date" };
-const TIME: Temporal =
-    Temporal { read: time, error: |value, keyword| SearchError::InvalidTime { value, keyword }, kind: "Time" };
+const DATE: Temporal = Temporal {
+    read: date,
+    error: |value, keyword| SearchError::InvalidDate { value, keyword },
+    kind: "Date",
+};
+const TIME: Temporal = Temporal {
+    read: time,
+    error: |value, keyword| SearchError::InvalidTime { value, keyword },
+    kind: "Time",
+};
 
 /// PS3.4 §C.2.2.2.5: one value or a range, its ends included.
 fn range(target: &Target, value: &str, temporal: &Temporal) -> Result<Test, SearchError> {

@@ -41,13 +41,28 @@ pub(crate) async fn store(
     let _turn = archive.0.stores.try_acquire().map_err(|_| DicomError::Busy)?;
     let asked = StoreRequest { version: request.version, study: uids.study };
     let mut store = Store::new(&archive, &request.permit, &request.context, asked);
+    match receive(&archive, &mut store, form, body).await {
+        Ok(response) => Ok(answer(response, &headers)),
+        Err(error) => {
+            store.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+async fn receive(
+    archive: &Archive,
+    store: &mut Store,
+    form: Form,
+    body: Body,
+) -> Result<StoreResponse, DicomError> {
+    let limit = archive.0.settings.store_body_bytes_max;
     let body = body.into_data_stream();
     match form {
-        Form::Single => receive_single(&archive, &mut store, body, limit).await?,
-        Form::Multipart { boundary } => receive_parts(&archive, &mut store, body, &boundary, limit).await?,
+        Form::Single => receive_single(archive, store, body, limit).await?,
+        Form::Multipart { boundary } => receive_parts(archive, store, body, &boundary, limit).await?,
     }
-    let response = store.finish().await?;
-    Ok(answer(response, &headers))
+    store.finish().await
 }
 
 enum Form {

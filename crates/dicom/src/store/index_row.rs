@@ -18,6 +18,8 @@ use crate::{
 
 /// Longer values are no honest names or IDs; PostgreSQL's index takes no more than some 2,700 bytes.
 const COLUMN_CHARS_MAX: usize = 256;
+/// Folding can make one character eighteen: what is compared is cut to this.
+const FOLDED_BYTES_MAX: usize = 1024;
 /// Words of one name: three groups of five components make fifteen, double that is generous.
 const NAME_WORDS_MAX: usize = 32;
 
@@ -34,7 +36,7 @@ pub(super) fn new_instance(instance: &Instance, accepted: Box<Accepted>) -> Resu
     Ok(NewInstance {
         sop_class: accepted.class,
         instance_number: usable.integer(tags::INSTANCE_NUMBER),
-        patient_id: dataset.first_text(tags::PATIENT_ID).map(std::borrow::Cow::into_owned),
+        patient_id: usable.text(tags::PATIENT_ID),
         study_row,
         name_words: [tags::PATIENT_NAME, tags::REFERRING_PHYSICIAN_NAME].map(|tag| usable.words(tag)).into(),
         series_row,
@@ -83,6 +85,12 @@ impl Usable<'_> {
         (!text.is_empty()).then(|| text.chars().filter(|c| *c != '\0').take(COLUMN_CHARS_MAX).collect())
     }
 
+    fn folded(&self, tag: Tag) -> Option<String> {
+        let mut text = folded(&self.text(tag)?);
+        text.truncate(text.floor_char_boundary(FOLDED_BYTES_MAX));
+        Some(text)
+    }
+
     fn integer(&self, tag: Tag) -> Option<i64> {
         if self.omitted.contains(&tag) { None } else { self.dataset.integer(tag) }
     }
@@ -100,7 +108,7 @@ impl Usable<'_> {
         let tag = attribute.tag;
         match matching {
             Matching::Integer => self.integer(tag).into(),
-            Matching::Text | Matching::PersonName => self.text(tag).map(|text| folded(&text)).into(),
+            Matching::Text | Matching::PersonName => self.folded(tag).into(),
             Matching::Date => self.text(tag).filter(|text| is_date(text)).into(),
             Matching::Time => self.text(tag).and_then(|text| normal_time(&text)).into(),
             Matching::Uid => self.text(tag).into(),
@@ -116,12 +124,15 @@ impl Usable<'_> {
             .and_then(|element| self.dataset.items(element).next());
         [tags::SCHEDULED_PROCEDURE_STEP_ID, tags::REQUESTED_PROCEDURE_ID].map(|tag| {
             let inner = item.as_ref().map(|item| Usable { dataset: item, omitted: &[] });
-            inner.and_then(|inner| inner.text(tag)).map(|text| folded(&text)).into()
+            inner.and_then(|inner| inner.folded(tag)).into()
         })
     }
 
     fn words(&self, tag: Tag) -> NameWords {
         let mut words = self.text(tag).map(|name| name_words(&name)).unwrap_or_default();
+        for word in &mut words {
+            word.truncate(word.floor_char_boundary(FOLDED_BYTES_MAX));
+        }
         words.sort_unstable();
         words.dedup();
         words.truncate(NAME_WORDS_MAX);

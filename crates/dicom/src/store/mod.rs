@@ -46,6 +46,8 @@ const PARTS_AT_ONCE: usize = 4;
 /// Instances of one request that become visible together. A larger request is committed in portions of this size, so
 /// that its rows stay a few megabytes.
 const PORTION: usize = 2048;
+/// The same in bytes, for instances with odd, huge headers.
+const PORTION_BYTES: usize = 32 * 1024 * 1024;
 
 /// Why an instance was not stored: values of FailureReason (0008,1197).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,8 @@ pub(crate) struct Store {
     working: JoinSet<(usize, Result<Prepared, DicomError>)>,
     /// By the number of the part; `None` while it is being worked on.
     parts: Vec<Option<Prepared>>,
+    /// The size of what the index will take of `parts`.
+    bytes: usize,
     items: Vec<Item>,
 }
 
@@ -125,6 +129,7 @@ impl Store {
             request: Arc::new(request),
             working: JoinSet::new(),
             parts: Vec::new(),
+            bytes: 0,
             items: Vec::new(),
         }
     }
@@ -134,7 +139,7 @@ impl Store {
         while self.working.len() >= PARTS_AT_ONCE {
             self.finish_one().await?;
         }
-        if self.parts.len() >= PORTION {
+        if self.parts.len() >= PORTION || self.bytes >= PORTION_BYTES {
             self.commit().await?;
         }
         let number = self.parts.len();
@@ -145,16 +150,32 @@ impl Store {
     }
 
     /// Commits what was accepted and tells what became of each part, in the order of the request.
-    pub(crate) async fn finish(mut self) -> Result<StoreResponse, DicomError> {
+    pub(crate) async fn finish(&mut self) -> Result<StoreResponse, DicomError> {
         self.commit().await?;
-        Ok(StoreResponse::new(&self.archive.0.settings.base_url, &self.request, self.items))
+        let items = std::mem::take(&mut self.items);
+        Ok(StoreResponse::new(&self.archive.0.settings.base_url, &self.request, items))
+    }
+
+    /// The request failed: removes the files of what no transaction has seen yet. What was given to one that failed
+    /// stays for the sweep, as nobody knows how its commit ended.
+    pub(crate) async fn abandon(mut self) {
+        while !self.working.is_empty() {
+            if let Err(error) = self.finish_one().await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a part of a failed request failed too");
+            }
+        }
+        for new in self.parts.drain(..).flatten().filter_map(|prepared| prepared.new).collect::<Vec<_>>() {
+            self.discard(&new.blob_key).await;
+        }
     }
 
     async fn finish_one(&mut self) -> Result<(), DicomError> {
         if let Some(joined) = self.working.join_next().await {
             let (number, prepared) = joined.map_err(|_| DicomError::Bug("preparing a part panicked"))?;
+            let prepared = prepared?;
+            self.bytes += prepared.new.as_ref().map_or(0, |new| new.index_bytes());
             if let Some(slot) = self.parts.get_mut(number) {
-                *slot = Some(prepared?);
+                *slot = Some(prepared);
             }
         }
         Ok(())
@@ -164,6 +185,7 @@ impl Store {
         while !self.working.is_empty() {
             self.finish_one().await?;
         }
+        self.bytes = 0;
         let mut items = Vec::with_capacity(self.parts.len());
         let mut instances = Vec::new();
         let mut at = Vec::new();
@@ -229,7 +251,7 @@ impl Store {
     async fn discard(&self, blob_key: &str) {
         let Ok(key) = BlobKey::parse(blob_key) else { return };
         if let Err(error) = self.archive.0.blobs.delete(&key).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a duplicate's file is left to the sweep");
+            tracing::warn!(error = &error as &dyn std::error::Error, "a file is left to the sweep");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::BufReader;
 
+use hilum_kernel::Uid;
 use hilum_storage::blobs::BlobKey;
 
 use super::{
@@ -93,6 +94,10 @@ fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Pr
             return Ok(failed(Named::default(), FailureReason::ProcessingFailure, comments));
         }
     };
+    if Uid::from_padded(&instance.transfer_syntax).is_err() {
+        let comments = vec!["DICOM100: the file cannot be read: its transfer syntax is no UID.".to_owned()];
+        return Ok(failed(Named::default(), FailureReason::ProcessingFailure, comments));
+    }
     let named = validate::named(&instance);
     match validate::judge(&instance, request) {
         Judged::Refused { reason, comments } => Ok(failed(named, reason, comments)),

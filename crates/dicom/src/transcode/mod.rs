@@ -78,8 +78,8 @@ pub enum TranscodeError {
         /// The element's tag.
         tag: Tag,
     },
-    /// The deflated file's own header cannot be read.
-    #[error("the deflated file cannot be read")]
+    /// The file itself cannot be read.
+    #[error("the file cannot be read")]
     Header(#[source] ReadError),
     /// The deflated stream is broken.
     #[error("the deflated dataset is corrupt")]
@@ -94,7 +94,10 @@ pub enum TranscodeError {
 
 /// Whether files of this transfer syntax can be written in Explicit VR Little Endian without a codec.
 pub fn is_uncompressed(transfer_syntax: &str) -> bool {
-    matches!(transfer_syntax, IMPLICIT_LITTLE_ENDIAN | EXPLICIT_LITTLE_ENDIAN | EXPLICIT_BIG_ENDIAN | DEFLATED)
+    matches!(
+        transfer_syntax,
+        IMPLICIT_LITTLE_ENDIAN | EXPLICIT_LITTLE_ENDIAN | EXPLICIT_BIG_ENDIAN | DEFLATED
+    )
 }
 
 /// Whether numbers have their most significant byte first (PS3.5 §A.3).
@@ -120,6 +123,27 @@ pub fn plan(instance: &Instance, file_len: u64) -> Result<Vec<Segment>, Transcod
         DEFLATED => Err(TranscodeError::Deflated),
         _ => Err(TranscodeError::Unsupported),
     }
+}
+
+/// The whole file in Explicit VR Little Endian, in memory: [`inflated`], [`plan`] and [`swapped`] together.
+///
+/// Ranges that are copied as they are stay slices of `file`. Takes time: not for async threads.
+pub fn to_explicit(file: Bytes) -> Result<Vec<Bytes>, TranscodeError> {
+    let plain = match inflated(&file)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(plain) => Some(Bytes::from(plain)),
+    };
+    let file = plain.unwrap_or(file);
+    let instance = read_instance(Cursor::new(&*file), &Limits::default()).map_err(TranscodeError::Header)?;
+    let segments = plan(&instance, widen(file.len()))?;
+    let bytes_of = |segment| match segment {
+        Segment::Bytes(bytes) => bytes,
+        Segment::Copy { range, swap } => {
+            let bytes = within(&file, &range).map_or_else(Bytes::new, |bytes| file.slice_ref(bytes));
+            swapped(bytes, swap)
+        }
+    };
+    Ok(segments.into_iter().map(bytes_of).collect())
 }
 
 /// A deflated Part 10 file as one in Explicit VR Little Endian; any other file as it is.
@@ -156,6 +180,10 @@ fn inflated_within<'a>(file: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>,
     if widen(out.len().saturating_sub(before)) > limit {
         return Err(TranscodeError::TooLarge { limit });
     }
+    // PS3.10 §7.1: group 0002 has no place in a dataset; here it would be read as more meta information.
+    if out.get(before..).is_some_and(|dataset| dataset.starts_with(&[2, 0])) {
+        return Err(TranscodeError::CorruptDeflate);
+    }
     Ok(Cow::Owned(out))
 }
 
@@ -186,8 +214,8 @@ pub fn word_bits(instance: &Instance) -> u16 {
 /// The bytes of one frame, little endian, starting at a byte.
 ///
 /// `pieces` are the bytes of the frame's ranges; `word_bits` is 8 for frames that are copied, else the bits of the
-/// words whose bytes are reversed. Words must not reach across frames: of a big endian file with frames of odd
-/// length only the whole file can be turned around (see [`plan`]).
+/// words whose bytes are reversed. Words must not reach across frames: a big endian file with frames of odd length
+/// can only be turned around as a whole (see [`to_explicit`]).
 pub fn frame_bytes(frame: &Frame, pieces: Vec<Bytes>, word_bits: u16) -> Bytes {
     let mut pieces = pieces.into_iter();
     let mut joined = pieces.next().unwrap_or_default();
@@ -217,7 +245,7 @@ fn shifted(bytes: &[u8], first_bit: u8, bits: u64) -> Vec<u8> {
             low
         })
         .collect();
-    if bits % 8 != 0
+    if !bits.is_multiple_of(8)
         && widen(out.len()) == bits.div_ceil(8)
         && let Some(last) = out.last_mut()
     {

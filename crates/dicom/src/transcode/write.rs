@@ -29,7 +29,11 @@ pub(super) enum Order {
 pub(super) fn file(instance: &Instance, file_len: u64, order: Order) -> Result<Vec<Segment>, TranscodeError> {
     let mut segments = meta(instance, file_len)?;
     let mut writer = Writer { file_len, order, ..Writer::default() };
-    writer.elements(&instance.dataset())?;
+    // PS3.10 §7.1: group 0002 has no place in a dataset; there it would be read as more meta information.
+    let dataset = instance.dataset();
+    for element in dataset.elements().iter().filter(|element| element.tag.group() != 2) {
+        writer.element(&dataset, element)?;
+    }
     segments.extend(writer.finish());
     Ok(segments)
 }
@@ -45,7 +49,7 @@ pub(super) fn meta(instance: &Instance, file_len: u64) -> Result<Vec<Segment>, T
     ];
     let stored = instance.meta();
     let mut ours = ours.into_iter().peekable();
-    for element in stored.elements().iter().filter(|element| element.tag.element() != 0) {
+    for element in stored.elements() {
         while let Some((tag, vr, value)) = ours.next_if(|(tag, ..)| *tag <= element.tag) {
             writer.value(tag, vr, value)?;
         }
@@ -108,14 +112,14 @@ impl Writer {
 
     /// One level. The reader has limited how deep levels nest.
     fn elements(&mut self, dataset: &Dataset<'_>) -> Result<(), TranscodeError> {
-        for element in dataset.elements().iter().filter(|element| element.tag.element() != 0) {
-            self.element(dataset, element)?;
-        }
-        Ok(())
+        dataset.elements().iter().try_for_each(|element| self.element(dataset, element))
     }
 
     fn element(&mut self, dataset: &Dataset<'_>, element: &Element) -> Result<(), TranscodeError> {
         let &Element { tag, vr, ref value } = element;
+        if tag.element() == 0 {
+            return Ok(());
+        }
         match value {
             Value::Bytes(_) => self.value(tag, vr, dataset.bytes(element)),
             Value::Bulk(bulk) => {
@@ -173,18 +177,15 @@ impl Writer {
         let length = u32::try_from(length).map_err(|_| TranscodeError::Length { tag })?;
         self.tag(tag);
         // PS3.5 §6.2.2: what is too long for a 16-bit length field is written as UN.
-        let short = if vr::has_long_length(vr) { None } else { u16::try_from(length).ok() };
-        match short {
-            Some(length) => {
-                self.bytes.extend_from_slice(vr.to_bytes().as_slice());
-                self.bytes.extend_from_slice(&length.to_le_bytes());
-            }
-            None => {
-                let vr = if vr::has_long_length(vr) { vr } else { VR::UN };
-                self.bytes.extend_from_slice(vr.to_bytes().as_slice());
-                self.bytes.extend_from_slice(&[0, 0]);
-                self.bytes.extend_from_slice(&length.to_le_bytes());
-            }
+        let is_long = vr::has_long_length(vr);
+        if let (false, Ok(short)) = (is_long, u16::try_from(length)) {
+            self.bytes.extend_from_slice(vr.to_bytes().as_slice());
+            self.bytes.extend_from_slice(&short.to_le_bytes());
+        } else {
+            let vr = if is_long { vr } else { VR::UN };
+            self.bytes.extend_from_slice(vr.to_bytes().as_slice());
+            self.bytes.extend_from_slice(&[0, 0]);
+            self.bytes.extend_from_slice(&length.to_le_bytes());
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, future::BoxFuture};
 use hilum_access::{
-    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, RemoteKeys, RemoteKeysOptions, Rights,
-    RightsFrom, RoleDefinition, Validator, ValidatorOptions,
+    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, RemoteKeys, RemoteKeysOptions,
+    Rights, RightsFrom, RoleDefinition, Validator, ValidatorOptions,
 };
 use hilum_identity::{DICOM_APP_ID, Identity};
 use hilum_jose::VerifyingKey;
@@ -15,7 +15,7 @@ use super::Ground;
 use crate::config::{AuthoritySettings, Dicom, RightsFromSetting};
 
 /// The audience of Azure's DICOM services, with and without the slash that scripts disagree about.
-const AZURE_AUDIENCE: &str = "https://dicom.healthcareapis.azure.com";
+pub(super) const AZURE_AUDIENCE: &str = "https://dicom.healthcareapis.azure.com";
 
 /// Makes the validator of the DICOM service.
 pub(super) async fn validator(ground: &Ground, identity: &Identity, origin: &str) -> Result<Validator> {

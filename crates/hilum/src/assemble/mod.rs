@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
+use hilum_access::Challenge;
 use hilum_audit::AuditLog;
+use hilum_dicom::{Archive, ArchiveParts, ArchiveSettings};
 use hilum_identity::{Identity, InitOutcome, InitRequest};
 use hilum_kernel::{Clock, Random, Secret, SystemClock, SystemRandom, TenantId};
 use hilum_storage::{
@@ -28,9 +30,8 @@ use crate::{
 const JOBS_KEPT_HOURS: i64 = 30 * 24;
 
 /// Every table of the house.
-pub(crate) fn migrations() -> Vec<Migrations> {
-    vec![jobs::MIGRATIONS, hilum_audit::MIGRATIONS, hilum_identity::MIGRATIONS]
-}
+pub(crate) const MIGRATIONS: &[Migrations] =
+    &[jobs::MIGRATIONS, hilum_audit::MIGRATIONS, hilum_identity::MIGRATIONS, hilum_dicom::MIGRATIONS];
 
 /// What everything stands on: data directory, configuration, time, chance.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Directory {
         let db = Db::open(&ground.config.database.to_storage(ground.data.path()))
             .await
             .context("cannot open the database")?;
-        db.migrate(&migrations()).await.context("cannot bring the database's tables up to date")?;
+        db.migrate(MIGRATIONS).await.context("cannot bring the database's tables up to date")?;
         let tasks = TaskTracker::new();
         let audit = AuditLog::start(db.clone(), Arc::clone(&ground.clock), &tasks);
         let origin: Arc<str> = origin.into();
@@ -125,6 +126,8 @@ pub struct House {
     pub blobs: Blobs,
     /// The identity platform.
     pub identity: Identity,
+    /// The DICOM service.
+    pub archive: Archive,
     /// The tenant.
     pub tenant_id: TenantId,
     /// The public origin.
@@ -151,10 +154,20 @@ impl House {
         let Directory { db, audit, identity, origin, tasks } = directory;
         let blobs = Blobs::open(&ground.config.blobs.to_storage(ground.data.path()), ground.data.staging())
             .context("cannot open the store for DICOM files")?;
-        let worker = worker(&ground, &db);
-        let stop = CancellationToken::new();
+        let validator = Arc::new(authorities::validator(&ground, &identity, &origin).await?);
         let tenant_id = init.tenant.id;
-        Ok(Self { db, blobs, identity, tenant_id, origin, init, stop, worker, ground, audit, tasks })
+        let archive = Archive::new(ArchiveParts {
+            db: db.clone(),
+            blobs: blobs.clone(),
+            clock: Arc::clone(&ground.clock),
+            random: Arc::clone(&ground.random),
+            audit: audit.clone(),
+            validator,
+            settings: archive_settings(&ground, &origin, tenant_id),
+        });
+        let worker = worker(&ground, &db, &archive);
+        let stop = CancellationToken::new();
+        Ok(Self { db, blobs, identity, archive, tenant_id, origin, init, stop, worker, ground, audit, tasks })
     }
 
     /// Everything that is answered, with the layers around it.
@@ -185,23 +198,42 @@ impl House {
     /// Stops background work, writes what waits to be written, and closes the database.
     pub async fn close(self) {
         self.stop.cancel();
-        let Self { db, identity, audit, worker, tasks, .. } = self;
-        drop((identity, audit, worker));
+        let Self { db, identity, archive, audit, worker, tasks, .. } = self;
+        drop((identity, archive, audit, worker));
         tasks.close();
         tasks.wait().await;
         db.close().await;
     }
 }
 
-fn worker(ground: &Ground, db: &Db) -> Worker {
+fn archive_settings(ground: &Ground, origin: &str, tenant: TenantId) -> ArchiveSettings {
+    let base_url = format!("{origin}/dicom");
+    let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let own = !ground.config.dicom.foreign_only;
+    ArchiveSettings {
+        challenge: Challenge {
+            realm: host.unwrap_or_default(),
+            authorization_uri: own.then(|| format!("{origin}/{tenant}")),
+            resource_id: own.then(|| authorities::AZURE_AUDIENCE.to_owned()),
+            resource_metadata: None,
+        },
+        store_body_bytes_max: ground.config.dicom.store.body_bytes_max,
+        stores_at_once_max: ground.config.dicom.store.at_once_max,
+        ..ArchiveSettings::at(base_url)
+    }
+}
+
+fn worker(ground: &Ground, db: &Db, archive: &Archive) -> Worker {
     let means = (Arc::clone(&ground.clock), Arc::clone(&ground.random));
     let purge = PurgeFinished {
         db: db.clone(),
         clock: Arc::clone(&ground.clock),
         keep: SignedDuration::from_hours(JOBS_KEPT_HOURS),
     };
-    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(purge)];
-    let schedules = vec![Schedule { kind: PurgeFinished::KIND, every: SignedDuration::from_hours(24) }];
+    let mut handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(purge)];
+    handlers.extend(archive.job_handlers());
+    let mut schedules = vec![Schedule { kind: PurgeFinished::KIND, every: SignedDuration::from_hours(24) }];
+    schedules.extend(archive.schedules());
     let options = WorkerOptions { node: format!("hilum-{}", std::process::id()), ..WorkerOptions::default() };
     Worker::new(db.clone(), means, handlers, schedules, JobSignal::default(), options)
 }

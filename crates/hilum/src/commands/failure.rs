@@ -44,9 +44,9 @@ impl From<IdentityError> for Failure {
         let text = chain(&error);
         match error {
             IdentityError::NotFound { .. } => Self::NotFound(text),
-            IdentityError::NotInitialised => {
-                Self::Error(format!("{text}: run `hilum init` or `hilum serve` first, or name another directory with --data"))
-            }
+            IdentityError::NotInitialised => Self::Error(format!(
+                "{text}: run `hilum init` or `hilum serve` first, or name another directory with --data"
+            )),
             _ => Self::Error(text),
         }
     }

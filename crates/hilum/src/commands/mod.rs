@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hilum_identity::Identity;
+use hilum_kernel::SystemRandom;
 use serde_json::{Value, json};
 
 pub(crate) use failure::Failure;
@@ -51,9 +52,9 @@ pub(crate) struct Cli {
 /// Options that may stand anywhere on the line.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The data directory.
-    #[arg(long, global = true, env = "HILUM_DATA", default_value = "./hilum-data", value_name = "DIR")]
-    data: PathBuf,
+    /// The data directory; ./hilum-data by default.
+    #[arg(long, global = true, env = "HILUM_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
     /// The configuration file; by default hilum.toml in the data directory.
     #[arg(long, global = true, env = "HILUM_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -111,6 +112,7 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once per process")]
 enum AdCommand {
     /// Applications (registrations).
     #[command(subcommand)]
@@ -127,6 +129,8 @@ enum AdCommand {
 pub(crate) struct Context {
     pub(crate) ground: Ground,
     quiet: bool,
+    /// Whether the data directory was named by the user.
+    pub(crate) data_given: bool,
 }
 
 impl Context {
@@ -217,14 +221,16 @@ async fn execute(cli: Cli) -> Answer {
     if global.debug || global.verbose {
         merge(&mut flags, json!({"telemetry": {"log_level": if global.debug { "debug" } else { "info" }}}));
     }
-    let data = match &command {
-        Command::Demo(demo) => demo.data_dir(&global.data),
-        _ => global.data.clone(),
+    let random = SystemRandom;
+    let data = match (&global.data, &command) {
+        (Some(data), _) => data.clone(),
+        (None, Command::Demo(demo)) => demo.data_dir(&random),
+        (None, _) => PathBuf::from("./hilum-data"),
     };
     let sources = Sources { file: global.config, environment: environment.clone(), flags };
     let config = Config::load(&data, &sources).map_err(Failure::error)?;
     let ground = Ground::new(DataDir::new(data), config, environment);
-    let context = Context { ground, quiet: global.only_show_errors };
+    let context = Context { ground, quiet: global.only_show_errors, data_given: global.data.is_some() };
     match command {
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Init(arguments) => init::run(&context, arguments).await,
@@ -239,16 +245,18 @@ async fn execute(cli: Cli) -> Answer {
     }
 }
 
-/// Lays one tree of settings over another.
+/// Lays one tree of settings over another; what is null says nothing.
 fn merge(onto: &mut Value, over: Value) {
-    match (onto, over) {
-        (Value::Object(onto), Value::Object(over)) => {
-            for (key, value) in over {
-                if !value.is_null() {
-                    merge(onto.entry(key).or_insert(Value::Null), value);
-                }
-            }
+    let Value::Object(over) = over else {
+        *onto = over;
+        return;
+    };
+    if !onto.is_object() {
+        *onto = json!({});
+    }
+    for (key, value) in over {
+        if let (false, Value::Object(members)) = (value.is_null(), &mut *onto) {
+            merge(members.entry(key).or_insert(Value::Null), value);
         }
-        (onto, over) => *onto = over,
     }
 }

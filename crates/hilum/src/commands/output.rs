@@ -104,7 +104,8 @@ fn table(value: &Value) -> String {
     let cells: Vec<Vec<&str>> = rows
         .iter()
         .map(|row| {
-            let of = |column| row.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text.as_str());
+            let of =
+                |column| row.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text.as_str());
             columns.iter().map(of).collect()
         })
         .collect();
@@ -120,10 +121,8 @@ fn table(value: &Value) -> String {
         let padded: Vec<String> = cells.zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
-    let mut lines = vec![
-        line(&mut columns.iter().cloned()),
-        line(&mut widths.iter().map(|width| "-".repeat(*width))),
-    ];
+    let mut lines =
+        vec![line(&mut columns.iter().cloned()), line(&mut widths.iter().map(|width| "-".repeat(*width)))];
     lines.extend(cells.iter().map(|row| line(&mut row.iter().map(|text| (*text).to_owned()))));
     lines.join("\n")
 }
@@ -136,11 +135,9 @@ fn table_row(row: &Value) -> Vec<(String, String)> {
             .filter(|(name, value)| !hidden(members, name) && !value.is_object() && !value.is_array())
             .map(|(name, value)| (capitalised(name), cell(value)))
             .collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(at, value)| (format!("Column{}", at + 1), cell(value)))
-            .collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(at, value)| (format!("Column{}", at + 1), cell(value))).collect()
+        }
         scalar => vec![("Result".to_owned(), cell(scalar))],
     }
 }
@@ -169,7 +166,9 @@ fn yaml(value: &Value, indent: usize, out: &mut String) {
             yaml(value, indent + 2, out);
         } else {
             // JSON scalars and empty collections are YAML, too.
-            out.push_str(&format!(" {value}\n"));
+            out.push(' ');
+            out.push_str(&value.to_string());
+            out.push('\n');
         }
     };
     match value {
@@ -177,7 +176,11 @@ fn yaml(value: &Value, indent: usize, out: &mut String) {
             members.iter().for_each(|(name, value)| entry(format!("{name}:"), value, out));
         }
         Value::Array(items) => items.iter().for_each(|value| entry("-".to_owned(), value, out)),
-        scalar => out.push_str(&format!("{pad}{scalar}\n")),
+        scalar => {
+            out.push_str(&pad);
+            out.push_str(&scalar.to_string());
+            out.push('\n');
+        }
     }
 }
 

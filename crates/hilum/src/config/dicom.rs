@@ -82,16 +82,13 @@ pub struct RoleDefinitionSettings {
 pub struct StoreSettings {
     /// The largest body of one request.
     pub body_bytes_max: u64,
-    /// Bytes of all store requests together that may be under way.
-    pub in_flight_bytes_max: u64,
+    /// Store requests received at a time; the next is answered 503.
+    pub at_once_max: usize,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self {
-            body_bytes_max: hilum_kernel::limits::STORE_BODY_BYTES_MAX,
-            in_flight_bytes_max: 64 * 1024 * 1024,
-        }
+        Self { body_bytes_max: hilum_kernel::limits::STORE_BODY_BYTES_MAX, at_once_max: 64 }
     }
 }
 

@@ -136,7 +136,12 @@ fn describe(error: figment::Error) -> String {
     let mut texts = Vec::new();
     for error in error {
         let key = error.path.join(".");
-        let from = error.metadata.as_ref().map(|metadata| metadata.name.to_string()).unwrap_or_default();
+        let from = match error.metadata.as_ref().map(|metadata| metadata.name.as_ref()) {
+            // The flags come as a tree of values, whose type is their name.
+            Some(name) if name.contains("serde_json") => "the command line".to_owned(),
+            Some(name) => name.to_owned(),
+            None => String::new(),
+        };
         let what = match &error.kind {
             Kind::UnknownField(name, known) => {
                 format!("unknown key `{name}`; there are: {}", known.join(", "))

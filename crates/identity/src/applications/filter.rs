@@ -41,7 +41,9 @@ impl ApplicationFilter {
             Comparison::StartsWith { property, value } if property.eq_ignore_ascii_case("displayName") => {
                 Self::DisplayNamePrefix(value)
             }
-            Comparison::AnyEqual { collection, value } if collection.eq_ignore_ascii_case("identifierUris") => {
+            Comparison::AnyEqual { collection, value }
+                if collection.eq_ignore_ascii_case("identifierUris") =>
+            {
                 Self::IdentifierUri(value)
             }
             _ => return Err(unsupported()),
@@ -82,7 +84,11 @@ impl Comparison {
 fn equal(text: &str) -> Option<(String, String)> {
     let (left, right) = text.trim().split_once(' ')?;
     let (operator, right) = right.trim_start().split_once(' ')?;
-    operator.eq_ignore_ascii_case("eq").then(|| literal(right)).flatten().map(|value| (left.to_owned(), value))
+    operator
+        .eq_ignore_ascii_case("eq")
+        .then(|| literal(right))
+        .flatten()
+        .map(|value| (left.to_owned(), value))
 }
 
 fn strip_call<'a>(text: &'a str, function: &str) -> Option<&'a str> {
@@ -127,7 +133,15 @@ mod tests {
         ] {
             assert_eq!(ApplicationFilter::parse_odata(&text).unwrap(), expected, "{text}");
         }
-        for wrong in ["", "displayName eq 'a' or 1 eq 1", "displayName eq 'a", "x/any(s:t eq 'u')", "appId eq 'x'", "(", "/"] {
+        for wrong in [
+            "",
+            "displayName eq 'a' or 1 eq 1",
+            "displayName eq 'a",
+            "x/any(s:t eq 'u')",
+            "appId eq 'x'",
+            "(",
+            "/",
+        ] {
             assert!(ApplicationFilter::parse_odata(wrong).is_err(), "{wrong}");
         }
     }

@@ -10,10 +10,10 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{AppId, ObjectId, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
-use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -161,14 +161,19 @@ impl Identity {
         resource: AppId,
         permissions: &[Uuid],
     ) -> Result<Application, IdentityError> {
-        self.change_application(actor, id, (resource, permissions.to_vec()), |properties, (resource, gone)| {
-            let all = &mut properties.required_resource_access;
-            for entry in all.iter_mut().filter(|entry| entry.resource_app_id == *resource) {
-                entry.resource_access.retain(|access| !gone.is_empty() && !gone.contains(&access.id));
-            }
-            all.retain(|entry| !entry.resource_access.is_empty());
-            Ok(())
-        })
+        self.change_application(
+            actor,
+            id,
+            (resource, permissions.to_vec()),
+            |properties, (resource, gone)| {
+                let all = &mut properties.required_resource_access;
+                for entry in all.iter_mut().filter(|entry| entry.resource_app_id == *resource) {
+                    entry.resource_access.retain(|access| !gone.is_empty() && !gone.contains(&access.id));
+                }
+                all.retain(|entry| !entry.resource_access.is_empty());
+                Ok(())
+            },
+        )
         .await
     }
 
@@ -254,7 +259,8 @@ async fn save(
     rules::check(&application.properties, application.app_id, tenant, policy)?;
     rules::check_removals(before, &application.properties)?;
     update(tx, tenant.id, application).await?;
-    service_principals::rename(tx, tenant.id, application.app_id, &application.properties.display_name).await?;
+    service_principals::rename(tx, tenant.id, application.app_id, &application.properties.display_name)
+        .await?;
     Ok(())
 }
 

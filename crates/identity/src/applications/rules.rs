@@ -45,9 +45,8 @@ pub(crate) fn check(
     permissions_asked(properties)?;
     permissions_defined(properties, policy)?;
     match (properties.api.requested_access_token_version, properties.sign_in_audience) {
-        (None | Some(1), SignInAudience::AzureADMyOrg | SignInAudience::AzureADMultipleOrgs) | (Some(2), _) => {
-            Ok(())
-        }
+        (None | Some(1), SignInAudience::AzureADMyOrg | SignInAudience::AzureADMultipleOrgs)
+        | (Some(2), _) => Ok(()),
         (None | Some(1), _) => Err(IdentityError::invalid(
             "api.requestedAccessTokenVersion",
             "must be 2 where personal accounts may sign in",
@@ -100,7 +99,10 @@ fn texts(properties: &ApplicationProperties) -> Result<(), IdentityError> {
     if let Some(url) = &properties.web.logout_url
         && (url.len() > 255 || !url.starts_with("https://") || Url::parse(url).is_err())
     {
-        return Err(IdentityError::invalid("web.logoutUrl", "must be an https URL of at most 255 characters"));
+        return Err(IdentityError::invalid(
+            "web.logoutUrl",
+            "must be an https URL of at most 255 characters",
+        ));
     }
     Ok(())
 }
@@ -213,12 +215,17 @@ fn follows_policy(uri: &str, app_id: AppId, tenant: &Tenant) -> bool {
     let uri = uri.to_ascii_lowercase();
     let (app_id, tenant_id) = (app_id.to_string(), tenant.id.to_string());
     if let Some(rest) = uri.strip_prefix("api://") {
-        let tenant_first = rest.split_once('/').is_some_and(|(first, rest)| first == tenant_id && !rest.is_empty());
-        return rest == app_id || tenant_first || rest.strip_suffix(&app_id).is_some_and(|p| p.len() > 1 && p.ends_with('/'));
+        let tenant_first =
+            rest.split_once('/').is_some_and(|(first, rest)| first == tenant_id && !rest.is_empty());
+        return rest == app_id
+            || tenant_first
+            || rest.strip_suffix(&app_id).is_some_and(|p| p.len() > 1 && p.ends_with('/'));
     }
-    let Some(host) = Url::parse(&uri).ok().filter(|url| url.scheme() == "https").and_then(|url| {
-        url.host_str().map(str::to_owned)
-    }) else {
+    let Some(host) = Url::parse(&uri)
+        .ok()
+        .filter(|url| url.scheme() == "https")
+        .and_then(|url| url.host_str().map(str::to_owned))
+    else {
         return false;
     };
     tenants::is_plausible_domain(&host)
@@ -265,12 +272,18 @@ fn permissions_defined(properties: &ApplicationProperties, policy: Policy) -> Re
             })?;
         }
         if !values.insert(folded(text)) {
-            return Err(IdentityError::invalid(member, format!("the value '{}' is used twice", shortened(text))));
+            return Err(IdentityError::invalid(
+                member,
+                format!("the value '{}' is used twice", shortened(text)),
+            ));
         }
     }
     for role in roles {
         if role.allowed_member_types.is_empty() {
-            return Err(IdentityError::invalid("appRoles", "allowedMemberTypes must name User or Application"));
+            return Err(IdentityError::invalid(
+                "appRoles",
+                "allowedMemberTypes must name User or Application",
+            ));
         }
         if role.display_name.chars().count() > 100 {
             return Err(IdentityError::invalid("appRoles", "displayName must not exceed 100 characters"));
@@ -321,7 +334,9 @@ mod tests {
             assert_eq!(redirect_uri(uri, platform, false).is_ok(), good, "{uri}");
         }
         assert!(redirect_uri("https://a.example/?x=1", Platform::Web, true).is_err());
-        assert!(redirect_uri(&format!("https://a.example/{}", "x".repeat(240)), Platform::Web, false).is_err());
+        assert!(
+            redirect_uri(&format!("https://a.example/{}", "x".repeat(240)), Platform::Web, false).is_err()
+        );
     }
 
     #[test]

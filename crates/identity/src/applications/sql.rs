@@ -13,7 +13,7 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE application (
         token_version BIGINT NOT NULL, seeded BIGINT NOT NULL, created_at_ms BIGINT NOT NULL, properties TEXT NOT NULL);
     CREATE INDEX application_display_name ON application (tenant_id, display_name_folded, object_id);
     CREATE TABLE application_name (
-        tenant_id TEXT NOT NULL, name_folded TEXT NOT NULL, application_id TEXT NOT NULL,
+        tenant_id TEXT NOT NULL, name_folded TEXT NOT NULL, name TEXT NOT NULL, application_id TEXT NOT NULL,
         PRIMARY KEY (tenant_id, name_folded));
     CREATE INDEX application_name_application ON application_name (application_id);
     CREATE TABLE app_role (
@@ -27,15 +27,17 @@ const BY_OBJECT_ID: Sql = "SELECT object_id, app_id, created_at_ms, seeded, prop
     WHERE object_id = $1 AND tenant_id = $2";
 const BY_NAME: Sql = "SELECT object_id, app_id, created_at_ms, seeded, properties FROM application
     WHERE object_id = (SELECT application_id FROM application_name WHERE tenant_id = $2 AND name_folded = $1)";
-const INSERT: Sql = "INSERT INTO application (object_id, tenant_id, app_id, display_name_folded, public_client,
+const INSERT: Sql =
+    "INSERT INTO application (object_id, tenant_id, app_id, display_name_folded, public_client,
     disabled, token_version, seeded, created_at_ms, properties) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)";
 const UPDATE: Sql = "UPDATE application SET display_name_folded = $2, public_client = $3, disabled = $4,
     token_version = $5, properties = $6 WHERE object_id = $1";
 const DELETE: Sql = "DELETE FROM application WHERE object_id = $1";
 const INSERT_NAME: Sql =
-    "INSERT INTO application_name (tenant_id, name_folded, application_id) VALUES ($1, $2, $3)";
+    "INSERT INTO application_name (tenant_id, name_folded, name, application_id) VALUES ($1, $2, $3, $4)";
 const DELETE_NAMES: Sql = "DELETE FROM application_name WHERE application_id = $1";
-const INSERT_ROLE: Sql = "INSERT INTO app_role (application_id, id, value, enabled, for_applications, for_users)
+const INSERT_ROLE: Sql =
+    "INSERT INTO app_role (application_id, id, value, enabled, for_applications, for_users)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const DELETE_ROLES: Sql = "DELETE FROM app_role WHERE application_id = $1";
 
@@ -103,7 +105,8 @@ pub(crate) async fn list(
             statement.push(" AND display_name_folded < ").bind(past_prefix(prefix));
         }
         ApplicationFilter::IdentifierUri(uri) => {
-            statement.push(" AND object_id = (SELECT application_id FROM application_name WHERE tenant_id = ");
+            statement
+                .push(" AND object_id = (SELECT application_id FROM application_name WHERE tenant_id = ");
             statement.bind(tenant).push(" AND name_folded = ").bind(folded(uri)).push(")");
         }
     }
@@ -170,10 +173,11 @@ pub(crate) async fn delete(tx: &mut WriteTx, id: ObjectId) -> Result<(), DbError
 /// Writes what the application is found by: its names as a resource, and its roles.
 async fn index(tx: &mut WriteTx, tenant: TenantId, application: &Application) -> Result<(), IdentityError> {
     let id = application.object_id;
-    let own = [tenant.into(), application.app_id.to_string().into(), id.into()];
+    let own = application.app_id.to_string();
+    let own = [tenant.into(), (&own).into(), (&own).into(), id.into()];
     tx.execute(INSERT_NAME, &own).await.on_duplicate("appId")?;
     for uri in &application.properties.identifier_uris {
-        let row = [tenant.into(), folded(uri).into(), id.into()];
+        let row = [tenant.into(), folded(uri).into(), uri.into(), id.into()];
         tx.execute(INSERT_NAME, &row).await.on_duplicate("identifierUris")?;
     }
     for role in &application.properties.app_roles {
@@ -191,7 +195,8 @@ async fn index(tx: &mut WriteTx, tenant: TenantId, application: &Application) ->
 }
 
 fn document(properties: &ApplicationProperties) -> Result<String, IdentityError> {
-    serde_json::to_string(properties).map_err(|error| IdentityError::invalid("application", error.to_string()))
+    serde_json::to_string(properties)
+        .map_err(|error| IdentityError::invalid("application", error.to_string()))
 }
 
 fn one(row: Option<Row>) -> Result<Option<Application>, IdentityError> {

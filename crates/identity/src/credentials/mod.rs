@@ -16,9 +16,9 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use crate::{Application, IdentityError};
 
+pub(crate) use secrets::hash;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use secrets::hash;
 pub(crate) use sql::{SCHEMA, certificates_of_client};
 
 pub use certificates::{AddedCertificate, CertificateInfo, NewCertificate};

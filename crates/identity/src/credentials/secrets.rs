@@ -154,7 +154,10 @@ async fn add(tx: &mut WriteTx, input: &Input) -> Result<AppId, IdentityError> {
     if input.keep == Keep::None {
         sql::delete_secrets(tx, application.object_id).await?;
     } else if sql::secrets(tx, application.object_id).await?.len() >= SECRETS_MAX {
-        return Err(IdentityError::invalid("passwordCredentials", "there may be at most 50: remove old ones"));
+        return Err(IdentityError::invalid(
+            "passwordCredentials",
+            "there may be at most 50: remove old ones",
+        ));
     }
     let hash = hash(&input.key, application.object_id, input.value.expose());
     sql::insert_secret(tx, application.object_id, &input.info, &hash).await?;

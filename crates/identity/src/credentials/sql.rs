@@ -25,7 +25,8 @@ const DELETE_SECRET: Sql = "DELETE FROM client_secret WHERE application_id = $1 
 const DELETE_SECRETS: Sql = "DELETE FROM client_secret WHERE application_id = $1";
 const CERTIFICATES: Sql = "SELECT key_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms
     FROM client_certificate WHERE application_id = $1 ORDER BY ends_at_ms DESC, key_id LIMIT 1000";
-const CLIENT_CERTIFICATES: Sql = "SELECT c.key_id, c.thumbprint, c.der, c.display_name, c.starts_at_ms, c.ends_at_ms
+const CLIENT_CERTIFICATES: Sql =
+    "SELECT c.key_id, c.thumbprint, c.der, c.display_name, c.starts_at_ms, c.ends_at_ms
     FROM client_certificate c JOIN application a ON a.object_id = c.application_id
     WHERE a.app_id = $1 ORDER BY c.ends_at_ms DESC, c.key_id LIMIT 1000";
 const INSERT_CERTIFICATE: Sql = "INSERT INTO client_certificate

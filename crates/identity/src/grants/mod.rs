@@ -14,8 +14,8 @@ use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
 use crate::{
-    Application, Identity, IdentityError, MemberType, PermissionKind, RequiredResourceAccess, ServicePrincipal,
-    Stamp, applications, service_principals,
+    Application, Identity, IdentityError, MemberType, PermissionKind, RequiredResourceAccess,
+    ServicePrincipal, Stamp, applications, service_principals,
 };
 
 #[cfg(test)]
@@ -42,7 +42,9 @@ impl ConsentKind {
 
     /// Reads Graph's word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::AllPrincipals, Self::Principal].into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+        [Self::AllPrincipals, Self::Principal]
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -201,7 +203,8 @@ impl Identity {
             .write(input, |tx, (tenant, application, ids, stamp)| {
                 async move {
                     let application = applications::required(tx, *tenant, application).await?;
-                    let client = service_principals::required(tx, *tenant, &application.app_id.to_string()).await?;
+                    let client =
+                        service_principals::required(tx, *tenant, &application.app_id.to_string()).await?;
                     let mut ids = ids.iter();
                     for asked in &application.properties.required_resource_access {
                         consent(tx, (*tenant, &client), asked, &mut ids, stamp).await?;
@@ -233,8 +236,12 @@ async fn consent(
     ids: &mut std::slice::Iter<'_, String>,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    let Some(application) = applications::by_app_id(tx, tenant, asked.resource_app_id).await? else { return Ok(()) };
-    let Some(resource) = service_principals::by_app_id(tx, tenant, application.app_id).await? else { return Ok(()) };
+    let Some(application) = applications::by_app_id(tx, tenant, asked.resource_app_id).await? else {
+        return Ok(());
+    };
+    let Some(resource) = service_principals::by_app_id(tx, tenant, application.app_id).await? else {
+        return Ok(());
+    };
     let wanted = |kind| asked.resource_access.iter().filter(move |access| access.kind == kind);
     let known = &application.properties.api.oauth2_permission_scopes;
     let mut scopes: Vec<&str> = wanted(PermissionKind::Scope)
@@ -247,7 +254,12 @@ async fn consent(
         let old = before.map(|grant| grant.scope).unwrap_or_default();
         scopes.extend(old.split_whitespace());
         let mut seen = Vec::new();
-        scopes.retain(|scope| !seen.contains(scope) && { seen.push(*scope); true });
+        scopes.retain(|scope| {
+            !seen.contains(scope) && {
+                seen.push(*scope);
+                true
+            }
+        });
         let id = ids.next().ok_or(IdentityError::Interrupted)?;
         set_grant(tx, tenant, (client, &resource), None, scopes.join(" "), (id, stamp)).await?;
     }

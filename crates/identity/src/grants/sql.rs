@@ -18,9 +18,11 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE permission_grant (
         UNIQUE (principal_id, resource_id, app_role_id));
     CREATE INDEX app_role_assignment_resource ON app_role_assignment (resource_id)";
 
-const GRANTS_OF_CLIENT: Sql = "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
+const GRANTS_OF_CLIENT: Sql =
+    "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE client_id = $1 ORDER BY id LIMIT 10000";
-const ALL_GRANTS: Sql = "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
+const ALL_GRANTS: Sql =
+    "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE tenant_id = $1 ORDER BY id LIMIT 10000";
 /// For everybody, the principal is the empty text: NULLs would not be unique.
 const GRANT: Sql = "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
@@ -38,7 +40,8 @@ const ASSIGNMENTS_OF: Sql = "SELECT id, app_role_id, principal_id, principal_kin
     FROM app_role_assignment WHERE principal_id = $1 ORDER BY created_at_ms, id LIMIT 10000";
 const DELETE_ASSIGNMENT: Sql =
     "DELETE FROM app_role_assignment WHERE principal_id = $1 AND resource_id = $2 AND app_role_id = $3";
-const DELETE_ASSIGNMENTS_OF: Sql = "DELETE FROM app_role_assignment WHERE principal_id = $1 OR resource_id = $1";
+const DELETE_ASSIGNMENTS_OF: Sql =
+    "DELETE FROM app_role_assignment WHERE principal_id = $1 OR resource_id = $1";
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[
@@ -71,7 +74,8 @@ pub(crate) async fn grant(
     resource: ObjectId,
     principal: Option<ObjectId>,
 ) -> Result<Option<PermissionGrant>, DbError> {
-    let row = tx.fetch_optional(GRANT, &[client.into(), resource.into(), principal_text(principal).into()]).await?;
+    let row =
+        tx.fetch_optional(GRANT, &[client.into(), resource.into(), principal_text(principal).into()]).await?;
     row.as_ref().map(read_grant).transpose()
 }
 

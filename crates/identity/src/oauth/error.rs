@@ -31,58 +31,80 @@ pub(crate) enum OAuthError {
     /// GET on the token endpoint.
     #[error("The endpoint only accepts POST requests. Received a {0} request.")]
     Method(String),
-    #[error("Tenant '{0}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")]
+    #[error(
+        "Tenant '{0}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+    )]
     TenantNotFound(String),
     #[error("Specified tenant identifier '{0}' is neither a valid DNS name, nor a valid external domain.")]
     TenantMalformed(String),
     /// `common` or `organizations` where nobody signs in.
-    #[error("No tenant-identifying information found in either the request or implied by any provided credentials.")]
+    #[error(
+        "No tenant-identifying information found in either the request or implied by any provided credentials."
+    )]
     NoTenant,
     #[error("Unknown or unsupported authority host '{0}'.")]
     UnknownInstance(String),
     #[error("The app needs to use a supported grant type: '{0}' is not supported.")]
     UnsupportedGrantType(String),
     /// No application, or no service principal of it in the tenant.
-    #[error("Application with identifier '{0}' was not found in the directory. This can happen if the application has not been installed by the administrator of the tenant (no service principal) or if you sent your request to the wrong tenant.")]
+    #[error(
+        "Application with identifier '{0}' was not found in the directory. This can happen if the application has not been installed by the administrator of the tenant (no service principal) or if you sent your request to the wrong tenant."
+    )]
     ApplicationNotFound(String),
     #[error("Application '{0}' is disabled.")]
     ApplicationDisabled(String),
     #[error("Application '{0}' is disabled: its service principal is not enabled for sign-in.")]
     ServicePrincipalDisabled(String),
-    #[error("'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.")]
+    #[error(
+        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."
+    )]
     CredentialRequired,
-    #[error("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{0}'.")]
+    #[error(
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{0}'."
+    )]
     WrongSecret(String),
     #[error("The provided client secret keys for app '{0}' are expired. Create new keys for your app.")]
     SecretExpired(String),
     #[error("Client is public so neither 'client_assertion' nor 'client_secret' should be presented.")]
     PublicClient,
     /// The assertion's `iss` or `sub` is not the client.
-    #[error("Client assertion application identifier doesn't match 'client_id' parameter. Review the documentation of private_key_jwt.")]
+    #[error(
+        "Client assertion application identifier doesn't match 'client_id' parameter. Review the documentation of private_key_jwt."
+    )]
     AssertionSubject,
     #[error("Client assertion audience claim does not match the token endpoint or issuer of this tenant.")]
     AssertionAudience,
-    #[error("Client assertion is not within its valid time range. Make sure the clock of the client is right; the assertion may live for 24 hours at most.")]
+    #[error(
+        "Client assertion is not within its valid time range. Make sure the clock of the client is right; the assertion may live for 24 hours at most."
+    )]
     AssertionTime,
-    #[error("The certificate with identifier used to sign the client assertion is not registered on application, has expired, or the signature is not valid.")]
+    #[error(
+        "The certificate with identifier used to sign the client assertion is not registered on application, has expired, or the signature is not valid."
+    )]
     AssertionSignature,
     #[error("The client assertion is malformed: it must be a JWT signed with RS256, PS256 or ES256.")]
     AssertionMalformed,
-    #[error("The provided request must include a 'scope' input parameter whose value ends in '/.default' for the client credentials grant. The scope '{0}' is not valid.")]
+    #[error(
+        "The provided request must include a 'scope' input parameter whose value ends in '/.default' for the client credentials grant. The scope '{0}' is not valid."
+    )]
     ScopeNotDefault(String),
-    #[error("The provided value for the input parameter 'scope' is not valid: one request can ask for one resource. The scope '{0}' is not valid.")]
+    #[error(
+        "The provided value for the input parameter 'scope' is not valid: one request can ask for one resource. The scope '{0}' is not valid."
+    )]
     SeveralResources(String),
     #[error("The 'resource' parameter contradicts the resource of the 'scope' parameter.")]
     ResourceContradictsScope,
-    #[error("The resource principal named '{0}' was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant (no service principal).")]
+    #[error(
+        "The resource principal named '{0}' was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant (no service principal)."
+    )]
     ResourceNotFound(String),
     #[error("The application is not assigned to a role for the resource application '{0}'.")]
     NotAssigned(String),
     /// A browser's page asks with an application's own credential.
-    #[error("Cross-origin token requests are permitted only for the 'Single-Page Application' client-type, which cannot use the client credentials grant.")]
+    #[error(
+        "Cross-origin token requests are permitted only for the 'Single-Page Application' client-type, which cannot use the client credentials grant."
+    )]
     CrossOrigin,
-    #[error("Interactive sign-in is not available on this server yet: use the client credentials grant.")]
-    NotAvailable,
     #[error("Too many failed attempts for this application. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
@@ -135,8 +157,9 @@ impl OAuthError {
             Self::ResourceNotFound(_) => (500_011, "invalid_resource", BAD),
             Self::NotAssigned(_) => (501_051, "invalid_client", BAD),
             Self::CrossOrigin => (9_002_326, "invalid_request", BAD),
-            Self::NotAvailable => (90_013, "temporarily_unavailable", StatusCode::NOT_IMPLEMENTED),
-            Self::TooManyAttempts { .. } => (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
+            Self::TooManyAttempts { .. } => {
+                (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
+            }
             Self::Unavailable(_) => (90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal(_) => (50_000, "server_error", StatusCode::INTERNAL_SERVER_ERROR),
         };
@@ -262,21 +285,24 @@ mod tests {
             E::ResourceNotFound(x()),
             E::NotAssigned(x()),
             E::CrossOrigin,
-            E::NotAvailable,
             E::TooManyAttempts { retry_after_s: 1 },
             E::Unavailable(IdentityError::Interrupted),
             E::Internal(IdentityError::Password),
         ];
         for error in &all {
             match error {
-                E::MissingParameter(_) | E::BadParameter(_) | E::Malformed(_) | E::TooLarge | E::Method(_) => {}
+                E::MissingParameter(_)
+                | E::BadParameter(_)
+                | E::Malformed(_)
+                | E::TooLarge
+                | E::Method(_) => {}
                 E::TenantNotFound(_) | E::TenantMalformed(_) | E::NoTenant | E::UnknownInstance(_) => {}
                 E::UnsupportedGrantType(_) | E::ApplicationNotFound(_) | E::ApplicationDisabled(_) => {}
                 E::ServicePrincipalDisabled(_) | E::CredentialRequired | E::WrongSecret(_) => {}
                 E::SecretExpired(_) | E::PublicClient | E::AssertionSubject | E::AssertionAudience => {}
                 E::AssertionTime | E::AssertionSignature | E::AssertionMalformed | E::ScopeNotDefault(_) => {}
                 E::SeveralResources(_) | E::ResourceContradictsScope | E::ResourceNotFound(_) => {}
-                E::NotAssigned(_) | E::CrossOrigin | E::NotAvailable | E::TooManyAttempts { .. } => {}
+                E::NotAssigned(_) | E::CrossOrigin | E::TooManyAttempts { .. } => {}
                 E::Unavailable(_) | E::Internal(_) => {}
             }
         }

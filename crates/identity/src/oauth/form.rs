@@ -32,9 +32,18 @@ impl<'a> Form<'a> {
         Ok(Self(fields))
     }
 
+    /// A form that was never on the wire.
+    pub(crate) fn of(fields: Vec<(&'a str, String)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value))).collect())
+    }
+
     /// A field's value. RFC 6749 §3.2: parameters sent without a value are treated as if they were omitted.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref()).filter(|v| !v.is_empty())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_ref())
+            .filter(|v| !v.is_empty())
     }
 
     /// A field that must be there.
@@ -60,7 +69,9 @@ mod tests {
 
     #[test]
     fn a_form_of_a_real_client() {
-        let form = Form::parse(b"client_id=a&scope=https%3A%2F%2Fh%2F%2F.default+openid&client_secret=a%7Eb.c_&empty=&x\r\n");
+        let form = Form::parse(
+            b"client_id=a&scope=https%3A%2F%2Fh%2F%2F.default+openid&client_secret=a%7Eb.c_&empty=&x\r\n",
+        );
         let form = form.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(form.get("scope"), Some("https://h//.default openid"));
         assert_eq!(form.get("client_secret"), Some("a~b.c_"));
@@ -72,7 +83,8 @@ mod tests {
     fn what_is_refused() {
         let many = "a=b&".repeat(3).replace("a=", "") + "a=1&a=2";
         let thousand: String = (0..1000).map(|n| format!("p{n}=1&")).collect();
-        for wrong in [many.as_bytes(), thousand.as_bytes(), b"a=%ff", b"a=\xff", b"client_id=1&client%5Fid=2"] {
+        for wrong in [many.as_bytes(), thousand.as_bytes(), b"a=%ff", b"a=\xff", b"client_id=1&client%5Fid=2"]
+        {
             assert!(Form::parse(wrong).is_err(), "{}", String::from_utf8_lossy(wrong));
         }
     }

@@ -1,4 +1,63 @@
-#![expect(missing_docs)]
-#[derive(Default)]
-pub struct Throttle;
-pub fn router(_: crate::Identity) -> axum::Router { axum::Router::new() }
+//! OAuth 2.0 and OpenID Connect on the wire (RFC 6749, OIDC Discovery), in Entra's shapes (DESIGN §3, sheet §1).
+
+mod client_authentication;
+mod discovery;
+mod error;
+mod form;
+mod scopes;
+mod sql;
+mod tenant;
+mod throttle;
+mod token;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use axum::{
+    Router,
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, any, get, post},
+};
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use crate::Identity;
+
+#[cfg(test)]
+pub(crate) use sql::STATEMENTS;
+pub(crate) use throttle::Throttle;
+pub use token::{AccessToken, ClientCredential};
+
+/// Every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
+pub(crate) fn router(identity: Identity) -> Router {
+    let read = |handler: MethodRouter<Identity>| handler.options(discovery::options);
+    let token =
+        |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
+    let routes: [(&str, MethodRouter<Identity>); 9] = [
+        ("/{tenant}/v2.0/.well-known/openid-configuration", read(get(discovery::document_v2))),
+        ("/{tenant}/.well-known/openid-configuration", read(get(discovery::document_v1))),
+        ("/{tenant}/discovery/v2.0/keys", read(get(discovery::keys))),
+        ("/{tenant}/discovery/keys", read(get(discovery::keys))),
+        ("/{tenant}/discovery/instance", read(get(discovery::instance))),
+        ("/{tenant}/oauth2/v2.0/token", token(post(token::post_v2))),
+        ("/{tenant}/oauth2/token", token(post(token::post_v1))),
+        ("/{tenant}/oauth2/v2.0/authorize", any(discovery::authorize)),
+        ("/{tenant}/oauth2/authorize", any(discovery::authorize)),
+    ];
+    let router = routes.into_iter().fold(Router::new(), |router, (path, handler)| {
+        router.route(path, handler.clone()).route(&format!("{path}/"), handler)
+    });
+    router.with_state(identity)
+}
+
+/// A JSON answer in the spelling of Entra's content type.
+fn json_body(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let kind = HeaderValue::from_static("application/json; charset=utf-8");
+            ([(header::CONTENT_TYPE, kind)], body).into_response()
+        }
+        Err(_) => http::StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

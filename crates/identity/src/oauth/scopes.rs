@@ -38,7 +38,9 @@ fn default_of(scope: &str) -> Result<String, OAuthError> {
     let mut found: Option<&str> = None;
     for word in scope.split_whitespace().filter(|word| !OIDC_WORDS.contains(word)) {
         let resource = match word.rsplit_once('/') {
-            Some((resource, value)) if value.eq_ignore_ascii_case(".default") && !resource.is_empty() => resource,
+            Some((resource, value)) if value.eq_ignore_ascii_case(".default") && !resource.is_empty() => {
+                resource
+            }
             None if word.eq_ignore_ascii_case(".default") => GRAPH,
             _ => return Err(OAuthError::ScopeNotDefault(quoted(scope))),
         };
@@ -64,7 +66,12 @@ mod tests {
         for (endpoint, scope, resource, expected) in [
             (V2, Some("https://h/.default"), None, Ok("https://h")),
             (V2, Some("https://h//.default"), None, Ok("https://h/")),
-            (V2, Some("75e725bf-66ce-4cea-9b9a-5c4caae57f33/.default"), None, Ok("75e725bf-66ce-4cea-9b9a-5c4caae57f33")),
+            (
+                V2,
+                Some("75e725bf-66ce-4cea-9b9a-5c4caae57f33/.default"),
+                None,
+                Ok("75e725bf-66ce-4cea-9b9a-5c4caae57f33"),
+            ),
             (V2, Some("openid https://h/.default"), None, Ok("https://h")),
             (V2, Some(".default"), None, Ok("https://graph.microsoft.com")),
             (V2, Some("https://h/Read"), None, Err(1_002_012)),
@@ -78,7 +85,11 @@ mod tests {
             (V1, Some("https://h/.default"), None, Ok("https://h")),
             (V1, None, None, Err(900_144)),
         ] {
-            assert_eq!(asked(endpoint, scope, resource), expected.map(str::to_owned), "{scope:?} {resource:?}");
+            assert_eq!(
+                asked(endpoint, scope, resource),
+                expected.map(str::to_owned),
+                "{scope:?} {resource:?}"
+            );
         }
     }
 }

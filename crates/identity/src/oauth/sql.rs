@@ -15,8 +15,9 @@ const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.ac
     WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
 
 /// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without.
-const RESOURCE: Sql = "SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
-        g.app_role_id, r.value
+const RESOURCE: Sql =
+    "SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
+        n.name, g.app_role_id, r.value
     FROM application_name n
     JOIN application a ON a.object_id = n.application_id
     JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
@@ -79,6 +80,8 @@ pub(crate) async fn client(
 #[derive(Debug)]
 pub(crate) struct Resource {
     pub(crate) app_id: AppId,
+    /// The name it was asked by, in the spelling it was registered in.
+    pub(crate) name: String,
     /// `requestedAccessTokenVersion`: 1 or 2.
     pub(crate) token_version: i64,
     pub(crate) enabled: bool,
@@ -104,12 +107,13 @@ pub(crate) async fn resource(
                 token_version: row.int(1)?,
                 enabled: !row.truth(2)? && row.truth(3)?,
                 assignment_required: row.truth(4)?,
+                name: row.text(5)?,
                 assigned: false,
                 roles: Vec::new(),
             }),
         };
-        known.assigned |= row.opt_text(5)?.is_some();
-        if let Some(value) = row.opt_text(6)?
+        known.assigned |= row.opt_text(6)?.is_some();
+        if let Some(value) = row.opt_text(7)?
             && known.roles.last() != Some(&value)
         {
             known.roles.push(value);

@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn roles_are_found_by_name_and_guid() {
-        assert_eq!(find("dicom data owner").unwrap().id, find("58A3B984-7ADF-4C20-983A-32417C86FBC8").unwrap().id);
+        assert_eq!(
+            find("dicom data owner").unwrap().id,
+            find("58A3B984-7ADF-4C20-983A-32417C86FBC8").unwrap().id
+        );
         assert!(find("DICOM").is_none());
     }
 }

@@ -17,12 +17,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp, grants, groups, seed, service_principals,
-    users,
+    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp, grants, groups, seed,
+    service_principals, users,
 };
 
-pub use definitions::{RoleDefinition, RoleKind};
 pub(crate) use definitions::DEFINITIONS;
+pub use definitions::{RoleDefinition, RoleKind};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{SCHEMA, insert};
@@ -156,11 +156,12 @@ impl Identity {
         for assignment in &mut all {
             let id = assignment.principal_id;
             let kind = Some(assignment.principal_kind);
-            assignment.principal_name = match principal(&mut tx, tenant, &PrincipalRef::Object { id, kind }).await {
-                Ok(principal) => principal.name,
-                Err(IdentityError::NotFound { .. }) => String::new(),
-                Err(error) => return Err(error),
-            };
+            assignment.principal_name =
+                match principal(&mut tx, tenant, &PrincipalRef::Object { id, kind }).await {
+                    Ok(principal) => principal.name,
+                    Err(IdentityError::NotFound { .. }) => String::new(),
+                    Err(error) => return Err(error),
+                };
         }
         Ok(all)
     }

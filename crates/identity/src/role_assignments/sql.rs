@@ -12,9 +12,11 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE role_assignment (
         principal_kind TEXT NOT NULL, scope TEXT NOT NULL, created_at_ms BIGINT NOT NULL,
         UNIQUE (principal_id, role_id, scope))";
 
-const COLUMNS: Sql = "SELECT id, role_id, principal_id, principal_kind, scope, created_at_ms FROM role_assignment
+const COLUMNS: Sql =
+    "SELECT id, role_id, principal_id, principal_kind, scope, created_at_ms FROM role_assignment
     WHERE tenant_id = ";
-const INSERT: Sql = "INSERT INTO role_assignment (id, tenant_id, role_id, principal_id, principal_kind, scope, created_at_ms)
+const INSERT: Sql =
+    "INSERT INTO role_assignment (id, tenant_id, role_id, principal_id, principal_kind, scope, created_at_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const DELETE: Sql = "DELETE FROM role_assignment WHERE id = $1";
 const DELETE_OF_PRINCIPAL: Sql = "DELETE FROM role_assignment WHERE principal_id = $1";

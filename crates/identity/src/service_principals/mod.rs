@@ -153,7 +153,9 @@ impl Identity {
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
         let mut all = match filter {
-            ServicePrincipalFilter::Name(name) => lookup_by_name(&mut tx, tenant, name).await?.into_iter().collect(),
+            ServicePrincipalFilter::Name(name) => {
+                lookup_by_name(&mut tx, tenant, name).await?.into_iter().collect()
+            }
             other => sql::list(&mut tx, tenant, other, limit).await?,
         };
         for principal in &mut all {
@@ -209,7 +211,10 @@ impl Identity {
                     let principal = required(tx, *tenant, id).await?;
                     let application = applications::by_app_id(tx, *tenant, principal.app_id).await?;
                     if application.is_some_and(|application| application.seeded) {
-                        return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
+                        return Err(IdentityError::invalid(
+                            "id",
+                            "this principal belongs to the installation",
+                        ));
                     }
                     delete_with_grants(tx, principal.id).await?;
                     let detail = Some("deleted".to_owned());
@@ -256,7 +261,11 @@ async fn delete_with_grants(tx: &mut WriteTx, id: ObjectId) -> Result<(), Identi
 }
 
 /// Fills in the application.
-async fn attach(tx: &mut ReadTx, tenant: TenantId, principal: &mut ServicePrincipal) -> Result<(), IdentityError> {
+async fn attach(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    principal: &mut ServicePrincipal,
+) -> Result<(), IdentityError> {
     if let Some(mut application) = applications::by_app_id(tx, tenant, principal.app_id).await? {
         credentials::attach(tx, &mut application).await?;
         principal.application = Some(Box::new(application));

@@ -12,11 +12,13 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE service_principal (
         notes TEXT, created_at_ms BIGINT NOT NULL, UNIQUE (tenant_id, app_id));
     CREATE INDEX service_principal_display_name ON service_principal (tenant_id, display_name_folded, id)";
 
-const COLUMNS: Sql = "SELECT id, app_id, display_name, account_enabled, assignment_required, notes, created_at_ms
+const COLUMNS: Sql =
+    "SELECT id, app_id, display_name, account_enabled, assignment_required, notes, created_at_ms
     FROM service_principal WHERE tenant_id = ";
 const INSERT: Sql = "INSERT INTO service_principal (id, tenant_id, app_id, display_name, display_name_folded,
     account_enabled, assignment_required, notes, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const UPDATE: Sql = "UPDATE service_principal SET account_enabled = $2, assignment_required = $3, notes = $4 WHERE id = $1";
+const UPDATE: Sql =
+    "UPDATE service_principal SET account_enabled = $2, assignment_required = $3, notes = $4 WHERE id = $1";
 const RENAME: Sql = "UPDATE service_principal SET display_name = $3, display_name_folded = $4
     WHERE tenant_id = $1 AND app_id = $2";
 const DELETE: Sql = "DELETE FROM service_principal WHERE id = $1";

@@ -19,9 +19,9 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use crate::{Identity, IdentityError, Stamp};
 
 pub(crate) use ring::KeyRing;
+pub(crate) use sql::SCHEMA;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::SCHEMA;
 
 /// How long a key must have been published before it signs: data services look at the keys once a day at least.
 const PUBLISHED_BEFORE_USE: SignedDuration = SignedDuration::from_hours(24);
@@ -211,7 +211,9 @@ async fn rotate(
         match (rotation, key.state) {
             (Rotation::Emergency, _) => sql::delete(tx, &key.kid).await?,
             (Rotation::Planned, KeyState::Current) => sql::retire(tx, &key.kid, stamp.at_ms).await?,
-            (Rotation::Planned, KeyState::Retired) if !is_published(key, now) => sql::delete(tx, &key.kid).await?,
+            (Rotation::Planned, KeyState::Retired) if !is_published(key, now) => {
+                sql::delete(tx, &key.kid).await?
+            }
             (Rotation::Planned, KeyState::Retired | KeyState::Next) => {}
         }
     }

@@ -74,7 +74,8 @@ impl Identity {
         let opened = match self.0.key_ring.get() {
             Some(before) if before.current.kid() == current.kid => Arc::clone(&before.current),
             _ => {
-                let sealed = sql::sealed(&mut tx, &current.kid).await?.ok_or(IdentityError::NotInitialised)?;
+                let sealed =
+                    sql::sealed(&mut tx, &current.kid).await?.ok_or(IdentityError::NotInitialised)?;
                 let (inner, info) = (Arc::clone(&self.0), current.clone());
                 let work = move || open(&inner, &info, &sealed);
                 Arc::new(tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)??)

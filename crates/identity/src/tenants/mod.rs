@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::{Identity, IdentityError};
 
-pub(crate) use sql::{SCHEMA, insert, select};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
+pub(crate) use sql::{SCHEMA, insert, select};
 
 /// A domain may not look like a path of ours (the sheet's reserved first segments).
 const RESERVED: &[&str] = &[

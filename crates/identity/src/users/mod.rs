@@ -108,14 +108,16 @@ impl UserFilter {
     pub fn parse_odata(text: &str) -> Result<Self, IdentityError> {
         let unsupported = || IdentityError::invalid("$filter", "is not a supported filter");
         Ok(match Comparison::parse(text).ok_or_else(unsupported)? {
-            Comparison::Equal { property, value } => match property.to_ascii_lowercase().as_str() {
-                "userprincipalname" => Self::UserPrincipalName(value),
-                "id" => Self::Id(
-                    value.parse().map_err(|_| IdentityError::invalid("$filter", "holds something that is not a GUID"))?,
-                ),
-                "displayname" => Self::DisplayName(value),
-                _ => return Err(unsupported()),
-            },
+            Comparison::Equal { property, value } => {
+                match property.to_ascii_lowercase().as_str() {
+                    "userprincipalname" => Self::UserPrincipalName(value),
+                    "id" => Self::Id(value.parse().map_err(|_| {
+                        IdentityError::invalid("$filter", "holds something that is not a GUID")
+                    })?),
+                    "displayname" => Self::DisplayName(value),
+                    _ => return Err(unsupported()),
+                }
+            }
             Comparison::StartsWith { property, value } if property.eq_ignore_ascii_case("displayName") => {
                 Self::DisplayNamePrefix(value)
             }
@@ -138,7 +140,9 @@ impl Identity {
         let input = (tenant.id, user.clone(), password, stamp);
         self.0
             .db
-            .write(input, |tx, (tenant, user, password, stamp)| create(tx, *tenant, user, password, stamp).boxed())
+            .write(input, |tx, (tenant, user, password, stamp)| {
+                create(tx, *tenant, user, password, stamp).boxed()
+            })
             .await?;
         Ok(user)
     }
@@ -169,7 +173,12 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError::NotFound`], or [`IdentityError::Invalid`] for what the rules refuse.
-    pub async fn update_user(&self, actor: &Actor, id: &str, change: UserChange) -> Result<User, IdentityError> {
+    pub async fn update_user(
+        &self,
+        actor: &Actor,
+        id: &str,
+        change: UserChange,
+    ) -> Result<User, IdentityError> {
         let tenant = self.tenant().await?.id;
         if let Some(name) = &change.display_name {
             check_display_name(name)?;
@@ -303,7 +312,10 @@ pub(crate) fn user_of(
 }
 
 fn check_display_name(name: &str) -> Result<(), IdentityError> {
-    if name.trim().is_empty() || name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.chars().any(char::is_control) {
+    if name.trim().is_empty()
+        || name.chars().count() > DISPLAY_NAME_CHARS_MAX
+        || name.chars().any(char::is_control)
+    {
         return Err(IdentityError::invalid("displayName", "must have 1 to 256 characters"));
     }
     Ok(())

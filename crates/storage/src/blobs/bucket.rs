@@ -26,11 +26,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Half a minute of trying: a client waits no longer.
 fn retry() -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: 5,
-        retry_timeout: Duration::from_secs(30),
-    }
+    RetryConfig { backoff: BackoffConfig::default(), max_retries: 5, retry_timeout: Duration::from_secs(30) }
 }
 
 #[derive(Clone)]
@@ -59,8 +55,9 @@ impl Bucket {
     pub(super) fn open(url: &str, options: &[(String, String)]) -> Result<Self, BlobError> {
         // The parser's words do not repeat the URL, which may hold a secret.
         let url = Url::parse(url).map_err(|error| BlobError::Configuration(error.to_string()))?;
-        let refused =
-            || BlobError::Configuration(format!("no store is known for URLs that begin with {}:", url.scheme()));
+        let refused = || {
+            BlobError::Configuration(format!("no store is known for URLs that begin with {}:", url.scheme()))
+        };
         let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| refused())?;
         let store: Box<dyn ObjectStore> = match scheme {
             ObjectStoreScheme::AmazonS3 => configure!(AmazonS3Builder::from_env(), url, options),
@@ -113,7 +110,8 @@ impl Bucket {
 
     pub(super) async fn read(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         let Some(range) = range else {
-            let answer = self.store.get(&path(key)).await.map_err(|error| BlobError::of_object(key, error))?;
+            let answer =
+                self.store.get(&path(key)).await.map_err(|error| BlobError::of_object(key, error))?;
             if answer.meta.size > READ_BYTES_MAX {
                 return Err(BlobError::TooLarge { bytes: answer.meta.size });
             }
@@ -193,8 +191,11 @@ impl Bucket {
 
     async fn chunk_up_to(&self, key: &BlobKey, range: Range<u64>) -> Result<(Bytes, u64), BlobError> {
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let answer =
-            self.store.get_opts(&path(key), options).await.map_err(|error| BlobError::of_object(key, error))?;
+        let answer = self
+            .store
+            .get_opts(&path(key), options)
+            .await
+            .map_err(|error| BlobError::of_object(key, error))?;
         let size = answer.meta.size;
         Ok((answer.bytes().await.map_err(|error| BlobError::of_object(key, error))?, size))
     }

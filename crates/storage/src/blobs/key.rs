@@ -29,8 +29,11 @@ impl BlobKey {
         let (year, month, day) = (t.year(), t.month(), t.day());
         let (hour, minute) = (t.hour(), t.minute());
         Self(
-            format!("{INSTANCES}/{year:04}{month:02}{day:02}/{hour:02}{minute:02}/{}.dcm", id.as_hyphenated())
-                .into(),
+            format!(
+                "{INSTANCES}/{year:04}{month:02}{day:02}/{hour:02}{minute:02}/{}.dcm",
+                id.as_hyphenated()
+            )
+            .into(),
         )
     }
 
@@ -48,7 +51,9 @@ impl BlobKey {
                 return Err(BlobError::InvalidKey("no segment may start with a dot"));
             }
             if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-                return Err(BlobError::InvalidKey("only letters, digits, dots, dashes and underscores are allowed"));
+                return Err(BlobError::InvalidKey(
+                    "only letters, digits, dots, dashes and underscores are allowed",
+                ));
             }
         }
         Ok(Self(text.into()))

@@ -9,16 +9,13 @@ use std::{
     io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use bytes::Bytes;
 
-use super::{
-    BlobError, BlobKey, READ_BYTES_MAX,
-    folder_sync::{FolderSyncs, lock},
-};
+use super::{BlobError, BlobKey, READ_BYTES_MAX};
 
 /// How many folders are remembered as durable. Each is a minute of storing; forgetting one costs three fsyncs.
 const DURABLE_FOLDERS_MAX: usize = 256;
@@ -30,7 +27,6 @@ pub(super) struct LocalBlobs {
     root: PathBuf,
     /// Folders whose own names were synced by this process, up to the root.
     durable: Mutex<HashSet<PathBuf>>,
-    syncs: FolderSyncs,
 }
 
 /// An open blob and what is left of it to be read.
@@ -45,11 +41,14 @@ impl LocalBlobs {
         let root = root.canonicalize()?;
         if let Some(parent) = root.parent() {
             // Not every account may read the folder above; then its owner made the root long ago.
-            if let Err(error) = File::open(parent).and_then(|folder| folder.sync_all()) {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the parent of the blob folder was not synced");
+            if let Err(error) = sync_folder(parent) {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the parent of the blob folder was not synced"
+                );
             }
         }
-        Ok(Self { root, durable: Mutex::default(), syncs: FolderSyncs::default() })
+        Ok(Self { root, durable: Mutex::default() })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -74,7 +73,7 @@ impl LocalBlobs {
                 return Err(BlobError::AlreadyExists { key: key.clone() });
             }
             match fs::rename(staged, &path) {
-                Ok(()) => return self.syncs.sync(&folder).map_err(BlobError::from),
+                Ok(()) => return sync_folder(&folder).map_err(BlobError::from),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.forget(&folder),
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     self.create(key, |mut file| io::copy(&mut &source, &mut file).map(drop))?;
@@ -86,12 +85,12 @@ impl LocalBlobs {
         Err(io::Error::from(io::ErrorKind::NotFound).into())
     }
 
-    fn create(&self, key: &BlobKey, fill: impl FnOnce(&File) -> io::Result<()>) -> Result<(), BlobError> {
+    fn create(&self, key: &BlobKey, write: impl FnOnce(&File) -> io::Result<()>) -> Result<(), BlobError> {
         let (path, folder) = self.place(key);
         let file = self.create_new(&path, &folder).map_err(|error| BlobError::of_file(key, error))?;
         // fdatasync writes the data and all metadata needed to read it again, the size among them; what it leaves
         // out are times, which nobody relies on.
-        let outcome = fill(&file).and_then(|()| file.sync_data()).and_then(|()| self.syncs.sync(&folder));
+        let outcome = write(&file).and_then(|()| file.sync_data()).and_then(|()| sync_folder(&folder));
         if outcome.is_err() {
             // A disk that is full must not stay full because of what did not fit.
             let _ = fs::remove_file(&path);
@@ -116,18 +115,18 @@ impl LocalBlobs {
 
     /// Makes the folder and sees to it that it is there after a crash.
     fn ensure(&self, folder: &Path) -> io::Result<()> {
-        if lock(&self.durable).contains(folder) {
+        if self.durable().contains(folder) {
             return Ok(());
         }
         make_folders(folder)?;
         // Also where the folder is there: another thread may have made it a moment ago and not synced it yet.
         for above in folder.ancestors().skip(1) {
-            self.syncs.sync(above)?;
+            sync_folder(above)?;
             if above == self.root {
                 break;
             }
         }
-        let mut durable = lock(&self.durable);
+        let mut durable = self.durable();
         if durable.len() >= DURABLE_FOLDERS_MAX {
             durable.clear();
         }
@@ -136,7 +135,12 @@ impl LocalBlobs {
     }
 
     fn forget(&self, folder: &Path) {
-        lock(&self.durable).remove(folder);
+        self.durable().remove(folder);
+    }
+
+    /// No code that holds the lock can leave half a change behind, so a panic elsewhere does not matter.
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file of a blob and the folder it is in.
@@ -227,6 +231,14 @@ impl LocalReader {
         self.left -= wanted;
         Ok(buffer.into())
     }
+}
+
+/// Makes the names in a folder durable: a file's data being on disk does not mean that its name is.
+///
+/// Sharing one fsync among those who wait for the same folder was measured and gained nothing: ext4's journal
+/// commits them together already.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 fn write_all_vectored(file: &mut &File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {

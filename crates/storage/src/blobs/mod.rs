@@ -7,7 +7,6 @@
 
 mod bucket;
 mod error;
-mod folder_sync;
 mod key;
 mod local;
 mod staging;
@@ -15,8 +14,6 @@ mod sweep;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod measure;
 
 use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
 
@@ -263,8 +260,7 @@ async fn next_chunk((mut reader, key): ChunkState) -> Result<Option<(Bytes, Chun
 }
 
 fn check_total(ranges: &[Range<u64>]) -> Result<(), BlobError> {
-    let bytes =
-        ranges.iter().map(|range| range.end.saturating_sub(range.start)).fold(0, u64::saturating_add);
+    let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).fold(0, u64::saturating_add);
     if bytes > READ_BYTES_MAX { Err(BlobError::TooLarge { bytes }) } else { Ok(()) }
 }
 

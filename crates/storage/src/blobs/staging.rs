@@ -86,7 +86,10 @@ impl Staged {
     }
 
     /// Runs a change. One that fails, or that the caller does not wait for, spoils the file.
-    async fn change(&mut self, work: impl FnOnce(&File) -> io::Result<()> + Send + 'static) -> Result<(), BlobError> {
+    async fn change(
+        &mut self,
+        work: impl FnOnce(&File) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), BlobError> {
         if self.spoilt {
             return Err(io::Error::other("an earlier write to the staged file was not finished").into());
         }

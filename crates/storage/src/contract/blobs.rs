@@ -1,6 +1,10 @@
 //! What every blob store must show: local files, memory, and the emulators of Azure Blob Storage and S3 where the
 //! test runner names them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a contract that is broken fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a contract that is broken fails its test"
+)]
 
 use std::{
     collections::HashSet,
@@ -60,7 +64,10 @@ impl TestBlobs {
     /// A new key, as the store operation makes them.
     pub fn key(&self) -> BlobKey {
         let seed = u64::from(COUNTER.fetch_add(1, Ordering::Relaxed));
-        BlobKey::instance(SystemClock.now(), SeededRandom::new(seed << 32 | u64::from(std::process::id())).uuid())
+        BlobKey::instance(
+            SystemClock.now(),
+            SeededRandom::new(seed << 32 | u64::from(std::process::id())).uuid(),
+        )
     }
 
     /// The temporary folder that holds it all.
@@ -80,7 +87,10 @@ pub fn local() -> TestBlobs {
 #[expect(clippy::print_stderr, reason = "whoever reads the test's output should know what was left out")]
 pub async fn stores() -> Vec<TestBlobs> {
     let mut all = vec![local()];
-    all.push(TestBlobs::open("memory", |_| BlobConfig::Url { url: "memory:///".to_owned(), options: Vec::new() }));
+    all.push(TestBlobs::open("memory", |_| BlobConfig::Url {
+        url: "memory:///".to_owned(),
+        options: Vec::new(),
+    }));
     match variable("HILUM_TEST_AZURITE_URL") {
         Some(url) => all.push(azurite(&url).await),
         None => eprintln!("not run on Azure Blob Storage: HILUM_TEST_AZURITE_URL names no emulator"),
@@ -165,7 +175,13 @@ async fn collect(test: &TestBlobs, key: &BlobKey, range: Option<Range<u64>>) -> 
 /// What was put comes back: whole, in ranges, as a stream; and is gone when deleted.
 pub async fn what_is_put_comes_back(test: &TestBlobs) {
     let (key, content) = (test.key(), pattern(2_500_000));
-    let parts = vec![Bytes::new(), content.slice(..7), content.slice(7..2_000_000), Bytes::new(), content.slice(2_000_000..)];
+    let parts = vec![
+        Bytes::new(),
+        content.slice(..7),
+        content.slice(7..2_000_000),
+        Bytes::new(),
+        content.slice(2_000_000..),
+    ];
     test.blobs.put(&key, parts).await.unwrap();
     assert_eq!(test.blobs.size(&key).await.unwrap(), 2_500_000);
     assert!(test.blobs.read(&key).await.unwrap() == content);
@@ -178,9 +194,13 @@ pub async fn what_is_put_comes_back(test: &TestBlobs) {
         assert!(bytes == content.slice(range));
     }
     assert!(collect(test, &key, None).await == (2_500_000, content.to_vec()));
-    assert!(collect(test, &key, Some(1..2_400_000)).await == (2_399_999, content.slice(1..2_400_000).to_vec()));
+    assert!(
+        collect(test, &key, Some(1..2_400_000)).await == (2_399_999, content.slice(1..2_400_000).to_vec())
+    );
     test.blobs.delete(&key).await.unwrap();
-    assert!(matches!(test.blobs.read(&key).await, Err(BlobError::NotFound { key: missing }) if missing == key));
+    assert!(
+        matches!(test.blobs.read(&key).await, Err(BlobError::NotFound { key: missing }) if missing == key)
+    );
 }
 
 /// A blob without bytes is a blob.
@@ -275,7 +295,8 @@ pub async fn the_sweep_removes_old_orphans_only(test: &TestBlobs) {
     };
     let young = sweep(&test.blobs, &options(23), referenced).await.unwrap();
     assert_eq!(young, Swept::default(), "{}", test.name);
-    let stopped = sweep(&test.blobs, &options(25), |_| async { Err(BlobError::InvalidKey("no database")) }).await;
+    let stopped =
+        sweep(&test.blobs, &options(25), |_| async { Err(BlobError::InvalidKey("no database")) }).await;
     assert!(matches!(stopped, Err(BlobError::InvalidKey(_))), "and nothing is removed unasked");
     let swept = sweep(&test.blobs, &options(25), referenced).await.unwrap();
     assert_eq!((swept.checked, swept.deleted, swept.foreign), (25, 5, 0), "{}", test.name);

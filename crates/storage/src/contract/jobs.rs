@@ -1,5 +1,10 @@
 //! What the job queue must show on every database.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a contract that is broken fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a contract that is broken fails its test"
+)]
 
 use std::{
     sync::{
@@ -81,14 +86,24 @@ impl Queue {
         let handlers = handlers.into_iter().map(|handler| Arc::new(handler) as Arc<dyn JobHandler>).collect();
         let random = Arc::new(SeededRandom::new(u64::from(self.random.uuid().as_fields().0)));
         let options = WorkerOptions { lease, ..WorkerOptions::default() };
-        Worker::new(self.db.clone(), (self.clock.clone(), random), handlers, schedules, self.signal.clone(), options)
+        Worker::new(
+            self.db.clone(),
+            (self.clock.clone(), random),
+            handlers,
+            schedules,
+            self.signal.clone(),
+            options,
+        )
     }
 
     fn simple(
         &self,
-        work: impl for<'a> Fn(&'a RunningJob) -> BoxFuture<'a, Result<JobOutcome, JobError>> + Send + Sync + 'static,
+        work: impl for<'a> Fn(&'a RunningJob) -> BoxFuture<'a, Result<JobOutcome, JobError>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Worker {
-        self.worker(vec![handler(KIND, work)], Vec::new(), Duration::from_secs(60))
+        self.worker(vec![handler(KIND, work)], Vec::new(), Duration::from_mins(1))
     }
 }
 
@@ -193,11 +208,7 @@ pub async fn failures_are_tried_again_with_growing_pauses(db: Db) {
 
     let fatal = queue.add(NewJob::new("fatal", &()).unwrap()).await;
     let fail = handler("fatal", |_| async { Err(JobError::Permanent("no such study".into())) }.boxed());
-    queue
-        .worker(vec![fail], Vec::new(), Duration::from_secs(60))
-        .run_due_once()
-        .await
-        .unwrap();
+    queue.worker(vec![fail], Vec::new(), Duration::from_mins(1)).run_due_once().await.unwrap();
     let status = queue.status(fatal).await;
     assert_eq!((status.state, status.attempts), (JobState::Failed, 1));
 }
@@ -222,7 +233,11 @@ pub async fn each_job_is_claimed_by_one(db: Db) {
         }
     });
     let claimed = futures::future::join_all(claims).await;
-    let mut ids: Vec<_> = claimed.into_iter().filter_map(|claim: Result<_, DbError>| claim.unwrap()).map(|job| job.id).collect();
+    let mut ids: Vec<_> = claimed
+        .into_iter()
+        .filter_map(|claim: Result<_, DbError>| claim.unwrap())
+        .map(|job| job.id)
+        .collect();
     assert_eq!(ids.len(), 40);
     ids.sort();
     ids.dedup();
@@ -253,9 +268,8 @@ pub async fn an_expired_lease_lets_another_node_resume(db: Db) {
         () = reached.notified() => {}
     }
     assert_eq!(queue.status(id).await.progress, 40);
-    let other = queue.simple(|job| {
-        async move { JobOutcome::with(&(job.checkpoint::<i32>()?, job.attempt())) }.boxed()
-    });
+    let other = queue
+        .simple(|job| async move { JobOutcome::with(&(job.checkpoint::<i32>()?, job.attempt())) }.boxed());
     assert_eq!(other.run_due_once().await.unwrap(), 0);
     queue.clock.advance(SignedDuration::from_secs(60));
     assert_eq!(other.run_due_once().await.unwrap(), 1);
@@ -271,7 +285,8 @@ pub async fn a_lost_lease_changes_nothing(db: Db) {
         let (clock, db) = (Arc::clone(&clock), other_db.clone());
         async move {
             clock.advance(SignedDuration::from_secs(61));
-            let thief = Claim { kinds: vec![KIND], lease: "thief".into(), now_ms: clock.now_ms(), lease_ms: 1_000 };
+            let thief =
+                Claim { kinds: vec![KIND], lease: "thief".into(), now_ms: clock.now_ms(), lease_ms: 1_000 };
             let input = (thief, db.backend());
             db.write(input, |tx, (claim, backend)| jobs::claim(tx, claim, *backend).boxed()).await?;
             assert!(matches!(job.save_checkpoint(&1).await, Err(JobError::Interrupted)));
@@ -321,7 +336,7 @@ pub async fn a_worker_wakes_up_and_stops(db: Db) {
     let begun = Arc::new(Notify::new());
     let signal = Arc::clone(&begun);
     let listener = handler(KIND, move |job| listen(Arc::clone(&signal), job));
-    let worker = queue.worker(vec![listener], Vec::new(), Duration::from_secs(60));
+    let worker = queue.worker(vec![listener], Vec::new(), Duration::from_mins(1));
     let stop = CancellationToken::new();
     let story = async {
         let id = queue.add(job()).await;
@@ -347,7 +362,7 @@ pub async fn schedules_repeat(db: Db) {
             async move { if fails { Err(JobError::Permanent("bad day".into())) } else { Ok(JobOutcome::Done) } }
                 .boxed()
         });
-        queue.worker(vec![fickle], vec![every], Duration::from_secs(60))
+        queue.worker(vec![fickle], vec![every], Duration::from_mins(1))
     };
     let (one, two) = (worker(schedule), worker(schedule));
     for expected in 0..4 {

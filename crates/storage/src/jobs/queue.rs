@@ -13,12 +13,7 @@ const ENQUEUE_TRIES: u32 = 3;
 
 /// Adds a job, or finds the one with the same dedup key that waits or runs. Tell the worker after the commit:
 /// [`super::JobSignal::wake`].
-pub async fn enqueue(
-    tx: &mut WriteTx,
-    id: JobId,
-    now: Timestamp,
-    job: &NewJob,
-) -> Result<JobId, DbError> {
+pub async fn enqueue(tx: &mut WriteTx, id: JobId, now: Timestamp, job: &NewJob) -> Result<JobId, DbError> {
     let run_at = job.run_at.unwrap_or(now).as_millisecond();
     let values = [
         id.into(),
@@ -113,7 +108,10 @@ pub(crate) async fn claim(
 ) -> Result<Option<Claimed>, DbError> {
     tx.execute(sql::RELEASE_EXPIRED, &[claim.now_ms.into()]).await?;
     let mut statement = Statement::new(sql::CLAIM_UPDATE);
-    statement.bind(claim.lease.as_str()).push(sql::CLAIM_UNTIL).bind(claim.now_ms.saturating_add(claim.lease_ms));
+    statement
+        .bind(claim.lease.as_str())
+        .push(sql::CLAIM_UNTIL)
+        .bind(claim.now_ms.saturating_add(claim.lease_ms));
     statement.push(sql::CLAIM_UPDATED).bind(claim.now_ms).push(sql::CLAIM_WHERE).bind(claim.now_ms);
     statement.push(sql::AND_KIND_IN).bind_list(claim.kinds.iter().copied()).push(sql::CLAIM_ORDER);
     statement.push(backend.skip_locked()).push(sql::CLAIM_RETURNING);
@@ -139,7 +137,9 @@ pub(super) async fn next_due_ms(tx: &mut ReadTx, kinds: &[&'static str]) -> Resu
     for fragment in [sql::NEXT_QUEUED, sql::NEXT_EXPIRED] {
         let mut statement = Statement::new(fragment);
         statement.bind_list(kinds.iter().copied()).push(")");
-        if let Some(due) = tx.fetch_optional_of(&statement).await?.map(|row| row.opt_int(0)).transpose()?.flatten() {
+        if let Some(due) =
+            tx.fetch_optional_of(&statement).await?.map(|row| row.opt_int(0)).transpose()?.flatten()
+        {
             next = Some(next.map_or(due, |other| other.min(due)));
         }
     }

@@ -42,8 +42,7 @@ pub(super) const INSERT: Sql = "INSERT INTO job
 pub(super) const PENDING: Sql =
     "SELECT id FROM job WHERE kind = $1 AND dedup_key = $2 AND state IN ('queued', 'running')";
 
-pub(super) const BRING_FORWARD: Sql =
-    "UPDATE job SET run_at_ms = $1 WHERE kind = $2 AND dedup_key = $3 AND state = 'queued' AND run_at_ms > $1";
+pub(super) const BRING_FORWARD: Sql = "UPDATE job SET run_at_ms = $1 WHERE kind = $2 AND dedup_key = $3 AND state = 'queued' AND run_at_ms > $1";
 
 /// Jobs whose node died. Run before each claim.
 pub(super) const RELEASE_EXPIRED: Sql = "UPDATE job SET
@@ -52,14 +51,16 @@ pub(super) const RELEASE_EXPIRED: Sql = "UPDATE job SET
     WHERE state = 'running' AND lease_until_ms <= $1";
 
 /// Fragments of the claim: the kinds and, on PostgreSQL, the locking clause vary.
-pub(super) const CLAIM_UPDATE: Sql = "UPDATE job SET state = 'running', attempts = attempts + 1, lease_owner = ";
+pub(super) const CLAIM_UPDATE: Sql =
+    "UPDATE job SET state = 'running', attempts = attempts + 1, lease_owner = ";
 pub(super) const CLAIM_UNTIL: Sql = ", lease_until_ms = ";
 pub(super) const CLAIM_UPDATED: Sql = ", updated_ms = ";
 pub(super) const CLAIM_WHERE: Sql =
     " WHERE state = 'queued' AND id = (SELECT id FROM job WHERE state = 'queued' AND run_at_ms <= ";
 pub(super) const AND_KIND_IN: Sql = " AND kind IN (";
 pub(super) const CLAIM_ORDER: Sql = ") ORDER BY run_at_ms, id LIMIT 1";
-pub(super) const CLAIM_RETURNING: Sql = ") RETURNING id, kind, dedup_key, payload, checkpoint, attempts, attempts_max";
+pub(super) const CLAIM_RETURNING: Sql =
+    ") RETURNING id, kind, dedup_key, payload, checkpoint, attempts, attempts_max";
 
 /// When the next job of some kinds is due: the first of those that wait, and of leases that run out.
 pub(super) const NEXT_QUEUED: Sql = "SELECT MIN(run_at_ms) FROM job WHERE state = 'queued' AND kind IN (";
@@ -69,8 +70,7 @@ pub(super) const NEXT_EXPIRED: Sql =
 pub(super) const HEARTBEAT: Sql = "UPDATE job SET lease_until_ms = $1, progress = $2, updated_ms = $3
     WHERE id = $4 AND lease_owner = $5 AND state = 'running' RETURNING cancel_requested";
 
-pub(super) const CHECKPOINT: Sql =
-    "UPDATE job SET checkpoint = $1, progress = $2, updated_ms = $3 WHERE id = $4 AND lease_owner = $5 AND state = 'running'";
+pub(super) const CHECKPOINT: Sql = "UPDATE job SET checkpoint = $1, progress = $2, updated_ms = $3 WHERE id = $4 AND lease_owner = $5 AND state = 'running'";
 
 pub(super) const FINISH: Sql = "UPDATE job SET state = $1, result = $2, last_error = $3, progress = $4,
     lease_owner = NULL, lease_until_ms = NULL, updated_ms = $5 WHERE id = $6 AND lease_owner = $7 AND state = 'running'";
@@ -83,7 +83,8 @@ pub(super) const CANCEL_QUEUED: Sql =
 pub(super) const CANCEL_RUNNING: Sql =
     "UPDATE job SET cancel_requested = 1, updated_ms = $1 WHERE id = $2 AND state = 'running'";
 
-pub(super) const STATUS: Sql = "SELECT kind, state, attempts, progress, last_error, result, run_at_ms, created_ms, updated_ms
+pub(super) const STATUS: Sql =
+    "SELECT kind, state, attempts, progress, last_error, result, run_at_ms, created_ms, updated_ms
     FROM job WHERE id = $1";
 
 pub(super) const DEPTH: Sql = "SELECT
@@ -98,6 +99,17 @@ pub(super) const PURGE: Sql = "DELETE FROM job WHERE id IN (SELECT id FROM job
 /// All fixed statements, for the test that prepares them on both databases.
 #[cfg(any(test, feature = "contract"))]
 pub(crate) const ALL: &[Sql] = &[
-    INSERT, PENDING, BRING_FORWARD, RELEASE_EXPIRED, HEARTBEAT, CHECKPOINT, FINISH, REQUEUE, CANCEL_QUEUED,
-    CANCEL_RUNNING, STATUS, DEPTH, PURGE,
+    INSERT,
+    PENDING,
+    BRING_FORWARD,
+    RELEASE_EXPIRED,
+    HEARTBEAT,
+    CHECKPOINT,
+    FINISH,
+    REQUEUE,
+    CANCEL_QUEUED,
+    CANCEL_RUNNING,
+    STATUS,
+    DEPTH,
+    PURGE,
 ];

@@ -81,7 +81,7 @@ impl Default for WorkerOptions {
         Self {
             node: "hilum".to_owned(),
             concurrency: 2,
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             poll: Duration::from_secs(5),
         }
     }
@@ -171,7 +171,8 @@ impl Worker {
     pub async fn ensure_schedules(&self) -> Result<(), DbError> {
         for schedule in &self.0.schedules {
             let input = (*schedule, JobId::new(self.0.random.uuid()), self.0.clock.now());
-            let ensure = self.0.db.write(input, |tx, (schedule, id, now)| schedule.ensure(tx, *id, *now).boxed());
+            let ensure =
+                self.0.db.write(input, |tx, (schedule, id, now)| schedule.ensure(tx, *id, *now).boxed());
             ensure.await?;
         }
         Ok(())
@@ -201,11 +202,8 @@ impl Worker {
         let lease = format!("{}:{}", self.0.options.node, self.0.random.uuid());
         let claim = Claim { kinds, lease, now_ms, lease_ms: self.lease_ms() };
         let input = (claim, self.0.db.backend());
-        let claimed = self
-            .0
-            .db
-            .write(input, |tx, (claim, backend)| queue::claim(tx, claim, *backend).boxed())
-            .await?;
+        let claimed =
+            self.0.db.write(input, |tx, (claim, backend)| queue::claim(tx, claim, *backend).boxed()).await?;
         // Another node was quicker, or the job belongs to a dead one and has failed: look again soon.
         Ok(claimed.map_or(Next::Later(poll.min(Duration::from_secs(1))), Next::Job))
     }

@@ -69,8 +69,15 @@ impl Column {
         let index = match name {
             "study_uid" | "series_uid" | "sop_instance_uid" => Index::Unique,
             "modality" => Index::Plain,
-            "patient_id" | "study_date" | "accession_number" | "patient_name" | "referring_physician_name"
-            | "study_description" | "patient_birth_date" | "study_id" | "manufacturer_model_name"
+            "patient_id"
+            | "study_date"
+            | "accession_number"
+            | "patient_name"
+            | "referring_physician_name"
+            | "study_description"
+            | "patient_birth_date"
+            | "study_id"
+            | "manufacturer_model_name"
             | "step_start_date" => Index::Ordered,
             _ => Index::None,
         };
@@ -175,7 +182,7 @@ pub(crate) struct Found {
     pub(crate) study: Vec<u8>,
     pub(crate) series: Vec<u8>,
     pub(crate) instance: Vec<u8>,
-    /// Folded, separated by backslashes.
+    /// One for each series that has one, folded, separated by backslashes.
     pub(crate) modalities: String,
     pub(crate) study_series: i64,
     pub(crate) study_instances: i64,
@@ -308,7 +315,9 @@ fn read(rows: Vec<Row>, query: &Query, layout: &Layout) -> Result<Vec<Found>, Db
 }
 
 fn read_row(row: &Row, query: &Query, layout: &Layout) -> Result<Found, DbError> {
-    let text = |at: Option<usize>| at.map_or(Ok(String::new()), |at| row.opt_text(at).map(Option::unwrap_or_default));
+    let text = |at: Option<usize>| {
+        at.map_or(Ok(String::new()), |at| row.opt_text(at).map(Option::unwrap_or_default))
+    };
     let blob = |at: Option<usize>| at.map_or(Ok(Vec::new()), |at| row.blob(at));
     let int = |at: Option<usize>| at.map_or(Ok(0), |at| row.int(at));
     Ok(Found {

@@ -45,13 +45,17 @@ impl Pattern {
 
     /// The characters before the first wildcard.
     pub(crate) fn literal_prefix(&self) -> String {
-        self.tokens.iter().map_while(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect()
+        self.tokens
+            .iter()
+            .map_while(|token| if let Token::Char(c) = token { Some(*c) } else { None })
+            .collect()
     }
 
     /// Whether it is a prefix and one star.
     pub(crate) fn is_prefix_only(&self) -> bool {
         let wildcards = |token: &Token| !matches!(token, Token::Char(_));
-        self.tokens.last() == Some(&Token::Many) && self.tokens.iter().filter(|token| wildcards(token)).count() == 1
+        self.tokens.last() == Some(&Token::Many)
+            && self.tokens.iter().filter(|token| wildcards(token)).count() == 1
     }
 
     /// Whether it is nothing but a star, which is universal matching (PS3.4 §C.2.2.2.3).

@@ -68,7 +68,11 @@ pub(super) fn count(query: &Query, number: usize, most: u32) -> Option<Statement
     let mut statement = Statement::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM ");
     match condition {
         Condition::Column { column, test } => {
-            statement.push(table(column.level)).push(" WHERE partition_key = ").bind(query.partition).push(" AND ");
+            statement
+                .push(table(column.level))
+                .push(" WHERE partition_key = ")
+                .bind(query.partition)
+                .push(" AND ");
             column_test(&mut statement, *column, test, Form::Indexed);
         }
         Condition::Word { attribute, word, exact } => {
@@ -103,22 +107,29 @@ fn select(query: &Query, wanted: Wanted) -> (Statement, Layout) {
         instance: columns.add(wanted.instance && level == Level::Instance, ", i.attributes"),
         modalities: columns.add(
             wanted.modalities,
-            ", (SELECT string_agg(m.modality, '\\') FROM (SELECT DISTINCT x.modality FROM series x \
-             WHERE x.study_key = s.study_key AND x.modality IS NOT NULL ORDER BY x.modality) AS m)",
+            ", (SELECT string_agg(x.modality, '\\') FROM series x WHERE x.study_key = s.study_key)",
         ),
-        study_series: columns.add(
-            wanted.study_series,
-            ", (SELECT COUNT(*) FROM series x WHERE x.study_key = s.study_key)",
-        ),
+        study_series: columns
+            .add(wanted.study_series, ", (SELECT COUNT(*) FROM series x WHERE x.study_key = s.study_key)"),
         study_instances: columns.add(wanted.study_instances, ", s.instance_count"),
-        series_instances: columns.add(wanted.series_instances && level >= Level::Series, ", e.instance_count"),
-        detail: columns.add(wanted.detail, match level {
-            Level::Study => ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = \
-                (SELECT MAX(x.instance_key) FROM instance x WHERE x.study_key = s.study_key))",
-            Level::Series => ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = \
-                (SELECT MAX(x.instance_key) FROM instance x WHERE x.series_key = e.series_key))",
-            Level::Instance => ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = i.instance_key)",
-        }),
+        series_instances: columns
+            .add(wanted.series_instances && level >= Level::Series, ", e.instance_count"),
+        detail: columns.add(
+            wanted.detail,
+            match level {
+                Level::Study => {
+                    ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = \
+                (SELECT MAX(x.instance_key) FROM instance x WHERE x.study_key = s.study_key))"
+                }
+                Level::Series => {
+                    ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = \
+                (SELECT MAX(x.instance_key) FROM instance x WHERE x.series_key = e.series_key))"
+                }
+                Level::Instance => {
+                    ", (SELECT d.metadata FROM instance_detail d WHERE d.instance_key = i.instance_key)"
+                }
+            },
+        ),
     };
     let study = layout.study_uid.is_some()
         || wanted.study
@@ -190,9 +201,12 @@ fn keys(statement: &mut Statement, query: &Query, access: Access, filters: &[(Co
 /// The tables, the one that is entered first, and how they hang together; ends within the `WHERE` clause.
 fn from(statement: &mut Statement, query: &Query, first: Level) {
     let needs = |level: Level| {
-        level == first || level == query.level || query.conditions.iter().any(|condition| condition.level() == level)
+        level == first
+            || level == query.level
+            || query.conditions.iter().any(|condition| condition.level() == level)
     };
-    let (study, series, instance) = (needs(Level::Study), needs(Level::Series), query.level == Level::Instance);
+    let (study, series, instance) =
+        (needs(Level::Study), needs(Level::Series), query.level == Level::Instance);
     statement.push(" FROM ").push(table(first));
     // From the entrance down to the results, then up to what else is asked.
     for level in [Level::Series, Level::Instance] {
@@ -242,14 +256,22 @@ fn enter(statement: &mut Statement, query: &Query, access: Access, first: Level)
         (Access::Walk { newest }, ..) => {
             in_partition(statement, first, query);
             if let Some(newest) = newest {
-                let (lowest, from) = match first {
-                    Level::Study => (" AND study.study_key >= (SELECT MIN(w.study_key) FROM (SELECT study.study_key FROM study WHERE ", " ORDER BY study.study_key DESC LIMIT "),
-                    Level::Series => (" AND series.series_key >= (SELECT MIN(w.series_key) FROM (SELECT series.series_key FROM series WHERE ", " ORDER BY series.series_key DESC LIMIT "),
-                    Level::Instance => (" AND instance.instance_key >= (SELECT MIN(w.instance_key) FROM (SELECT instance.instance_key FROM instance WHERE ", " ORDER BY instance.instance_key DESC LIMIT "),
-                };
-                statement.push(lowest);
-                in_partition(statement, first, query);
-                statement.push(from).bind(newest).push(") AS w)");
+                // The key of the row just below the newest so many; only studies are counted by partition, as the
+                // others' rows would have to be read for it.
+                statement.push(" AND ").push(key(first)).push(match first {
+                    Level::Study => " > COALESCE((SELECT n.study_key FROM study n WHERE n.partition_key = ",
+                    Level::Series => " > COALESCE((SELECT n.series_key FROM series n",
+                    Level::Instance => " > COALESCE((SELECT n.instance_key FROM instance n",
+                });
+                if first == Level::Study {
+                    statement.bind(query.partition);
+                }
+                statement.push(match first {
+                    Level::Study => " ORDER BY n.study_key DESC LIMIT 1 OFFSET ",
+                    Level::Series => " ORDER BY n.series_key DESC LIMIT 1 OFFSET ",
+                    Level::Instance => " ORDER BY n.instance_key DESC LIMIT 1 OFFSET ",
+                });
+                statement.bind(newest).push("), 0)");
             }
         }
         _ => {
@@ -282,7 +304,9 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
             column_test(statement, *column, test, form);
         }
         (Condition::Word { attribute, word, exact }, Form::Indexed) => {
-            statement.push(" AND study.study_key IN (SELECT study_key FROM study_name_word WHERE partition_key = ");
+            statement.push(
+                " AND study.study_key IN (SELECT study_key FROM study_name_word WHERE partition_key = ",
+            );
             statement.bind(query.partition).push(" AND ");
             word_test(statement, *attribute, word, *exact);
             statement.push(")");
@@ -293,13 +317,16 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
             statement.push(")");
         }
         (Condition::ModalityInStudy(modalities), Form::Indexed) => {
-            statement.push(" AND study.study_key IN (SELECT m.study_key FROM series m WHERE m.partition_key = ");
+            statement
+                .push(" AND study.study_key IN (SELECT m.study_key FROM series m WHERE m.partition_key = ");
             statement.bind(query.partition).push(" AND m.modality ");
             one_of(statement, modalities);
             statement.push(")");
         }
         (Condition::ModalityInStudy(modalities), Form::Unindexed) => {
-            statement.push(" AND EXISTS (SELECT 1 FROM series m WHERE m.study_key = study.study_key AND m.modality ");
+            statement.push(
+                " AND EXISTS (SELECT 1 FROM series m WHERE m.study_key = study.study_key AND m.modality ",
+            );
             one_of(statement, modalities);
             statement.push(")");
         }
@@ -309,9 +336,14 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
 }
 
 fn column_test(statement: &mut Statement, column: Column, test: &Test, form: Form) {
-    let unindexed = form == Form::Unindexed && column.index != Index::None && !matches!(test, Test::Integer(_));
+    let unindexed =
+        form == Form::Unindexed && column.index != Index::None && !matches!(test, Test::Integer(_));
     let operand = |statement: &mut Statement, comparison: Sql| {
-        statement.push(if unindexed { "(" } else { "" }).push(table(column.level)).push(".").push(column.name);
+        statement
+            .push(if unindexed { "(" } else { "" })
+            .push(table(column.level))
+            .push(".")
+            .push(column.name);
         statement.push(if unindexed { " || '')" } else { "" }).push(comparison);
     };
     let between = |statement: &mut Statement, from: Option<&str>, to: Option<(Sql, String)>| {
@@ -396,7 +428,8 @@ fn order<'s>(statement: &'s mut Statement, query: &Query, access: Access) -> &'s
 fn sorted(query: &Query, access: Access) -> Sql {
     match access {
         Access::Drive(number) | Access::Broad { drive: number, .. } => {
-            let is_ordered = query.conditions.get(number).is_some_and(|condition| condition.is_ordered_at(query.level));
+            let is_ordered =
+                query.conditions.get(number).is_some_and(|condition| condition.is_ordered_at(query.level));
             if is_ordered { "" } else { " + 0" }
         }
         Access::Scope | Access::Walk { .. } => "",

@@ -1,0 +1,225 @@
+//! The service's OpenAPI 3.1 document, made from one table of operations.
+
+use serde_json::{Map, Value, json};
+
+/// One operation of the service, relative to `/v1` or `/v2`.
+struct Operation {
+    path: &'static str,
+    method: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    /// The data action it needs (`read`, `write`, `delete`).
+    action: &'static str,
+    produces: &'static str,
+    statuses: &'static [u16],
+}
+
+const JSON: &str = "application/dicom+json";
+const DICOM: &str = "multipart/related; type=\"application/dicom\"";
+const FRAMES: &str = "multipart/related; type=\"application/octet-stream\"";
+
+const fn operation(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation { path, method, id, summary, action: "read", produces: JSON, statuses: &[200, 204, 400, 406] }
+}
+
+const fn retrieval(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    produces: &'static str,
+) -> Operation {
+    Operation { path, method: "get", id, summary, action: "read", produces, statuses: &[200, 400, 404, 406] }
+}
+
+const fn metadata(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation { statuses: &[200, 304, 400, 404, 406], ..retrieval(path, id, summary, JSON) }
+}
+
+const fn storing(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        path,
+        method: "post",
+        id,
+        summary,
+        action: "write",
+        produces: JSON,
+        statuses: &[200, 202, 204, 400, 406, 409, 413, 415],
+    }
+}
+
+const fn deletion(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation { path, method: "delete", id, summary, action: "delete", produces: "", statuses: &[204, 400, 404] }
+}
+
+const SERIES: &str = "/studies/{study}/series/{series}";
+const INSTANCE: &str = "/studies/{study}/series/{series}/instances/{instance}";
+
+/// Every operation. The router's test compares this with what is routed.
+const OPERATIONS: &[Operation] = &[
+    storing("/studies", "storeInstances", "Store instances (STOW-RS)"),
+    storing("/studies/{study}", "storeInstancesInStudy", "Store instances of one study (STOW-RS)"),
+    operation("get", "/studies", "searchStudies", "Search for studies (QIDO-RS)"),
+    operation("get", "/series", "searchSeries", "Search for series"),
+    operation("get", "/instances", "searchInstances", "Search for instances"),
+    operation("get", "/studies/{study}/series", "searchSeriesOfStudy", "Search for series of a study"),
+    operation("get", "/studies/{study}/instances", "searchInstancesOfStudy", "Search for instances of a study"),
+    operation(
+        "get",
+        "/studies/{study}/series/{series}/instances",
+        "searchInstancesOfSeries",
+        "Search for instances of a series",
+    ),
+    retrieval("/studies/{study}", "retrieveStudy", "Retrieve a study (WADO-RS)", DICOM),
+    retrieval(SERIES, "retrieveSeries", "Retrieve a series", DICOM),
+    retrieval(INSTANCE, "retrieveInstance", "Retrieve an instance", DICOM),
+    retrieval(
+        "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+        "retrieveFrames",
+        "Retrieve frames, counted from 1, separated by commas",
+        FRAMES,
+    ),
+    metadata("/studies/{study}/metadata", "retrieveStudyMetadata", "Retrieve the metadata of a study"),
+    metadata(
+        "/studies/{study}/series/{series}/metadata",
+        "retrieveSeriesMetadata",
+        "Retrieve the metadata of a series",
+    ),
+    metadata(
+        "/studies/{study}/series/{series}/instances/{instance}/metadata",
+        "retrieveInstanceMetadata",
+        "Retrieve the metadata of an instance",
+    ),
+    deletion("/studies/{study}", "deleteStudy", "Delete a study"),
+    deletion(SERIES, "deleteSeries", "Delete a series"),
+    deletion(INSTANCE, "deleteInstance", "Delete an instance"),
+];
+
+/// The document for a service at `base_url` (`https://HOST/dicom`).
+pub fn openapi(base_url: &str) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in OPERATIONS {
+        let path = paths.entry(format!("/{{version}}{}", operation.path)).or_insert_with(|| {
+            json!({ "parameters": parameters(operation.path) })
+        });
+        if let Value::Object(members) = path {
+            members.insert(operation.method.to_owned(), described(operation));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Hilum DICOM service",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "DICOMweb (PS3.18), API-compatible with the Azure Health Data Services DICOM service."
+        },
+        "servers": [{ "url": base_url }],
+        "security": [{ "bearer": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } }
+        }
+    })
+}
+
+fn parameters(path: &str) -> Vec<Value> {
+    let version = json!({
+        "name": "version", "in": "path", "required": true, "schema": { "type": "string", "enum": ["v1", "v2"] }
+    });
+    let named = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let uids = named.map(|name| {
+        let pattern = if name == "frames" { "^[0-9]+(,[0-9]+)*$" } else { "^[0-9.]{0,63}[0-9]$" };
+        json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "pattern": pattern } })
+    });
+    std::iter::once(version).chain(uids).collect()
+}
+
+fn described(operation: &Operation) -> Value {
+    let mut responses: Map<String, Value> = Map::new();
+    for status in operation.statuses.iter().copied().chain([401, 403, 503]) {
+        let has_content = matches!(status, 200 | 202 | 409) && !operation.produces.is_empty();
+        let mut response = json!({ "description": meaning(status) });
+        if let (true, Value::Object(members)) = (has_content, &mut response) {
+            members.insert("content".to_owned(), json!({ operation.produces: {} }));
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "description": format!("Needs the data action `{}`.", operation.action),
+        "responses": responses,
+    });
+    if let (true, Value::Object(members)) = (operation.method == "post", &mut described) {
+        let content = json!({
+            "multipart/related": { "schema": { "type": "string", "format": "binary" } },
+            "application/dicom": { "schema": { "type": "string", "format": "binary" } }
+        });
+        members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    if let (true, Value::Object(members)) = (operation.id.starts_with("search"), &mut described) {
+        members.insert("parameters".to_owned(), search_parameters());
+    }
+    described
+}
+
+fn search_parameters() -> Value {
+    let parameter = |name: &str, schema: Value, description: &str| {
+        json!({ "name": name, "in": "query", "schema": schema, "description": description })
+    };
+    json!([
+        parameter("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 100 }), "Results of one page."),
+        parameter("offset", json!({ "type": "integer", "minimum": 0, "default": 0 }), "Results to skip."),
+        parameter("fuzzymatching", json!({ "type": "boolean", "default": false }), "Match person names word by word."),
+        parameter("includefield", json!({ "type": "string" }), "Keywords or tags, separated by commas, or `all`."),
+        json!({
+            "name": "attributes", "in": "query", "style": "form", "explode": true,
+            "schema": { "type": "object", "additionalProperties": { "type": "string" } },
+            "description": "Attributes by keyword or GGGGEEEE and the values to match."
+        })
+    ])
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        200 => "Done; all of it.",
+        202 => "Done in part, or with warnings.",
+        204 => "Nothing to tell.",
+        304 => "Not modified.",
+        400 => "The request is wrong; the body says how.",
+        401 => "No token, or one that does not let in.",
+        403 => "The token lacks the data action.",
+        404 => "There is no such thing.",
+        406 => "The Accept header admits nothing that can be had.",
+        409 => "Nothing was stored; the body says why.",
+        413 => "The body is too large.",
+        415 => "The body's media type is not supported.",
+        _ => "The service is busy or a store behind it is away; try again later.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_names_its_parameters_and_ids_are_unique() {
+        let document = openapi("https://localhost:8443/dicom");
+        let paths = document["paths"].as_object().unwrap();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, members) in paths {
+            let named = members["parameters"].as_array().unwrap().len();
+            assert_eq!(named, path.matches('{').count(), "{path}");
+            for (method, operation) in members.as_object().unwrap() {
+                if method != "parameters" {
+                    assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
+                }
+            }
+        }
+        assert_eq!(ids.len(), OPERATIONS.len());
+    }
+}

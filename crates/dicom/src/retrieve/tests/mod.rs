@@ -1,0 +1,5 @@
+//! Retrieve through the router, on every database.
+
+mod frames;
+mod instances;
+mod metadata;

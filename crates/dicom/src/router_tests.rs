@@ -1,0 +1,182 @@
+//! Routes as a whole: who may use them, and what HTTP expects of them.
+
+use hilum_access::DataAction;
+
+use crate::testing::{Body, File, OWNER, READER, TestArchive, WRITER, token, token_for};
+
+const UIDS: [(&str, &str); 4] =
+    [("{study}", "1.2"), ("{series}", "1.2.3"), ("{instance}", "1.2.3.4"), ("{frames}", "1")];
+
+/// Every route with its methods and the right each needs. A route that is not here fails the test.
+const ROUTES: &[(&str, &[(&str, DataAction)])] = &[
+    ("/studies", &[("GET", DataAction::Read), ("POST", DataAction::Write)]),
+    ("/series", &[("GET", DataAction::Read)]),
+    ("/instances", &[("GET", DataAction::Read)]),
+    ("/studies/{study}", &[("GET", DataAction::Read), ("POST", DataAction::Write), ("DELETE", DataAction::Delete)]),
+    ("/studies/{study}/metadata", &[("GET", DataAction::Read)]),
+    ("/studies/{study}/series", &[("GET", DataAction::Read)]),
+    ("/studies/{study}/instances", &[("GET", DataAction::Read)]),
+    ("/studies/{study}/series/{series}", &[("GET", DataAction::Read), ("DELETE", DataAction::Delete)]),
+    ("/studies/{study}/series/{series}/metadata", &[("GET", DataAction::Read)]),
+    ("/studies/{study}/series/{series}/instances", &[("GET", DataAction::Read)]),
+    (
+        "/studies/{study}/series/{series}/instances/{instance}",
+        &[("GET", DataAction::Read), ("DELETE", DataAction::Delete)],
+    ),
+    ("/studies/{study}/series/{series}/instances/{instance}/metadata", &[("GET", DataAction::Read)]),
+    ("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", &[("GET", DataAction::Read)]),
+    ("/partitions", &[("GET", DataAction::Read)]),
+    ("/partitions/{*rest}", &[("GET", DataAction::Read)]),
+];
+
+fn path(version: &str, route: &str) -> String {
+    let route = UIDS.iter().fold(route.to_owned(), |route, (name, uid)| route.replace(name, uid));
+    format!("/{version}{}", route.replace("{*rest}", "x/studies"))
+}
+
+#[test]
+fn every_route_of_the_router_is_in_the_table() {
+    let source = include_str!("router.rs");
+    let routes: Vec<&str> =
+        source.split(".route(").skip(1).filter_map(|text| text.split('"').nth(1)).collect();
+    let known: Vec<&str> = ROUTES.iter().map(|(route, _)| *route).collect();
+    assert_eq!(routes, known);
+    for (route, methods) in ROUTES {
+        let definition = source.split(&format!("\"{route}\",")).nth(1).unwrap().split(".route(").next().unwrap();
+        for method in ["get(", "post(", "put(", "delete(", "patch("] {
+            let is_known = methods.iter().any(|(name, _)| method.starts_with(&name.to_lowercase()));
+            let is_routed = definition.split("Extension").next().unwrap().contains(method);
+            assert!(is_known == is_routed || definition.contains("any("), "{route} {method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_asks_for_a_token_and_the_right_one() {
+    let archive = TestArchive::one().await;
+    let expired = {
+        let other = TestArchive::one().await;
+        other.advance_hours(24 * 365 * 3);
+        other
+    };
+    let foreign = token_for("https://another.test/", &[OWNER]);
+    for version in ["v1", "v2"] {
+        for (route, methods) in ROUTES {
+            for (method, action) in *methods {
+                let path = path(version, route);
+                let request = || archive.request(method, &path).accept("*/*").single(File::new("1", "1", "1"));
+                let answer = request().anonymous().send().await;
+                assert_eq!(answer.status, 401, "{method} {path}");
+                assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"archive.test\""));
+                assert_eq!(answer.header("api-supported-versions"), Some("1.0, 2.0"));
+                for bad in [foreign.as_str(), "nonsense", ""] {
+                    let answer = request().bearer(bad).send().await;
+                    assert_eq!(answer.status, 401, "{method} {path} {bad}");
+                    assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer "));
+                }
+                let answer = expired.request(method, &path).accept("*/*").send().await;
+                assert_eq!(answer.status, 401, "expired: {method} {path}");
+                for (roles, actions) in [
+                    (&[][..], &[][..]),
+                    (&["Another Role"], &[]),
+                    (&[READER], &[DataAction::Read]),
+                    (&[WRITER], &[DataAction::Write]),
+                ] {
+                    let answer = request().bearer(&token(roles)).send().await;
+                    if actions.contains(action) {
+                        assert!(!matches!(answer.status, 401 | 403), "{method} {path} {roles:?}");
+                    } else {
+                        assert_eq!(answer.status, 403, "{method} {path} {roles:?}");
+                        assert_eq!(answer.text(), "Authorization failed.");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_audited() {
+    let archive = TestArchive::one().await;
+    archive.get("/v2/studies/1.2").anonymous().send().await;
+    archive.get("/v2/studies/1.2").bearer(&token(&[])).send().await;
+    let rows = loop {
+        let rows = archive.rows("SELECT action, outcome FROM audit_event").await;
+        if rows.len() == 2 {
+            break rows;
+        }
+        tokio::task::yield_now().await;
+    };
+    for row in rows {
+        assert_eq!((row.text(0).unwrap(), row.text(1).unwrap()), ("access.refused".to_owned(), "refused".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn paths_that_are_none() {
+    let archive = TestArchive::one().await;
+    for path in ["/", "/studies", "/v3/studies", "/v1.0/studies", "/v2", "/v2/", "/v2/nothing", "/v2/studies/1.2/x"] {
+        let answer = archive.get(path).accept("*/*").send().await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("api-supported-versions"), Some("1.0, 2.0"), "{path}");
+    }
+    for path in ["/v2/partitions", "/v1/partitions/x/studies", "/v2/partitions/x/studies/1.2"] {
+        let answer = archive.get(path).send().await;
+        assert_eq!((answer.status, answer.text().as_str()), (400, "Data partitions feature is disabled."), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn uids_in_paths_are_checked() {
+    let archive = TestArchive::one().await;
+    archive.store(&[File::new("1.2", "1.2.3", "1.2.3.4")]).await;
+    let long = "1".repeat(65);
+    for uid in [long.as_str(), "", "1.2a", "abc", "%20", ".", "1.", "1.2%00", "1%2F2", "%ff", "1.2.3%0A", "-1", "1,2"] {
+        for route in ["/studies/{}", "/studies/{}/metadata", "/studies/1.2/series/{}", "/studies/1.2/series/{}/metadata",
+            "/studies/1.2/series/1.2.3/instances/{}", "/studies/1.2/series/1.2.3/instances/{}/frames/1", "/studies/{}/series",
+            "/studies/{}/instances", "/studies/1.2/series/{}/instances"] {
+            let path = format!("/v2{}", route.replace("{}", uid));
+            let answer = archive.get(&path).accept("*/*").send().await;
+            assert_eq!(answer.status, 400, "{path}");
+            assert!(!answer.text().is_empty());
+        }
+        let answer = archive.post(&format!("/v2/studies/{uid}")).multipart(&Body::default()).send().await;
+        assert_eq!(answer.status, 400, "{uid}");
+    }
+    let padded = "/v2/studies/1.2%20/series/1.2.3%20%20/instances/1.2.3.4%20";
+    assert_eq!(archive.get(padded).accept("application/dicom").send().await.status, 200);
+    // Leading zeros are not refused.
+    assert_eq!(archive.get("/v2/studies/1.02").accept("*/*").send().await.status, 404);
+}
+
+#[tokio::test]
+async fn other_methods_and_odd_queries() {
+    let archive = TestArchive::one().await;
+    archive.store(&[File::new("1.2", "1.2.3", "1.2.3.4")]).await;
+    let instance = "/v2/studies/1.2/series/1.2.3/instances/1.2.3.4";
+    for (route, methods) in ROUTES {
+        for method in ["PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE"] {
+            let is_known = methods.iter().any(|(name, _)| *name == method) || route.starts_with("/partitions");
+            if !is_known {
+                let answer = archive.request(method, &path("v2", route)).send().await;
+                assert_eq!(answer.status, 405, "{method} {route}");
+                assert!(answer.header("allow").is_some());
+            }
+        }
+    }
+    let head = archive.request("HEAD", instance).accept("application/dicom").send().await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert!(head.header("content-type").is_some());
+    assert_eq!(archive.request("HEAD", instance).anonymous().send().await.status, 401);
+    for query in ["a=<script>", "a=%3Cb", "%3c", "<"] {
+        let path = format!("/v2/studies?{query}");
+        if path.parse::<axum::http::Uri>().is_err() {
+            continue;
+        }
+        let answer = archive.get(&path).accept("*/*").send().await;
+        assert_eq!((answer.status, answer.text().as_str()), (400, "The query string included invalid characters."));
+    }
+    // Unknown parameters of a retrieval do no harm, however many.
+    let many = format!("{instance}?{}", "a=b&".repeat(1000));
+    assert_eq!(archive.get(&many).accept("application/dicom").send().await.status, 200);
+}

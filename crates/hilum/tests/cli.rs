@@ -1,0 +1,202 @@
+//! The command line's words and shapes as snapshots: scripts written for `az` read them.
+
+use hilum_testkit::{Binary, Output};
+
+fn hilum() -> Binary {
+    let hilum = Binary::at(env!("CARGO_BIN_EXE_hilum"));
+    let init = hilum
+        .run_with_input(&["init", "--domain", "contoso.local", "--admin-password-stdin"], "Long-enough-1\n");
+    assert_eq!(init.code, 0, "{}", init.err);
+    hilum
+}
+
+fn settings(hilum: &Binary) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(&regex_of(&hilum.folder().display().to_string()), "[folder]");
+    settings.add_filter(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[guid]");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]");
+    settings.add_filter(r#""(hint|password)": "[^"]+""#, r#""$1": "[secret]""#);
+    settings.add_filter(r#""(kid|thumbprint)": "[^"]+""#, r#""$1": "[key]""#);
+    settings.add_filter(r#""id": "[A-Za-z0-9_-]{43}""#, r#""id": "[grant]""#);
+    settings
+}
+
+fn regex_of(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_alphanumeric() || c == '/' { vec![c] } else { vec!['\\', c] }).collect()
+}
+
+fn shown(arguments: &[&str], output: &Output) -> String {
+    format!("$ hilum {}\n{}{}exit {}\n", arguments.join(" "), output.out, output.err, output.code)
+}
+
+fn story(hilum: &Binary, lines: &[&[&str]]) -> String {
+    lines.iter().map(|arguments| shown(arguments, &hilum.run(arguments))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn applications() {
+    let hilum = hilum();
+    let uri = "api://e0b5e0a0-0000-1000-8000-000000000000/x";
+    let text = story(
+        &hilum,
+        &[
+            &[
+                "app",
+                "create",
+                "--display-name",
+                "one",
+                "--web-redirect-uris",
+                "https://a/cb",
+                "https://b/cb",
+                "--enable-id-token-issuance",
+            ],
+            &[
+                "ad",
+                "app",
+                "create",
+                "--display-name",
+                "one",
+                "--is-fallback-public-client",
+                "false",
+                "--query",
+                "isFallbackPublicClient",
+            ],
+            &[
+                "app",
+                "list",
+                "--display-name",
+                "on",
+                "-o",
+                "table",
+                "--query",
+                "[].{name:displayName,aud:signInAudience}",
+            ],
+            &["app", "show", "--id", "absent"],
+            &["app", "show"],
+            &["app", "update", "--id", uri, "--set", "nonsense"],
+            &["app", "list", "--query", "[", "-o", "tsv"],
+        ],
+    );
+    settings(&hilum).bind(|| insta::assert_snapshot!(text));
+}
+
+#[test]
+fn the_lines_of_microsofts_articles() {
+    let hilum = hilum();
+    let id = hilum.ok(&["app", "create", "--display-name", "n", "--query", "appId", "-o", "tsv"]);
+    let object = hilum.ok(&["app", "show", "--id", &id, "--query", "objectId", "-o", "tsv"]);
+    assert_eq!(object, hilum.ok(&["app", "show", "--id", &id, "--query", "id", "-o", "tsv"]));
+    let reset = [
+        "app",
+        "credential",
+        "reset",
+        "--id",
+        &id,
+        "--append",
+        "--credential-description",
+        "D",
+        "--years",
+        "2",
+    ];
+    let first = hilum.ok(&[&reset[..], &["--query", "password", "-o", "tsv"]].concat());
+    assert_eq!((first.len() >= 40, first.contains(char::is_whitespace)), (true, false));
+    hilum.ok(&["app", "update", "--id", &id, "--set", "publicClient=true"]);
+    assert_eq!(
+        hilum.ok(&["app", "show", "--id", &id, "--query", "isFallbackPublicClient", "-o", "tsv"]),
+        "true"
+    );
+    let sp = hilum.ok(&["ad", "sp", "create", "--id", &id, "--query", "objectId", "-o", "tsv"]);
+    assert_eq!(sp, hilum.ok(&["ad", "sp", "show", "--id", &id, "--query", "objectId", "-o", "tsv"]));
+    let scope =
+        "subscriptions/s/resourceGroups/g/providers/Microsoft.HealthcareApis/workspaces/w/dicomservices/d";
+    let api = "75e725bf-66ce-4cea-9b9a-5c4caae57f33";
+    let text = story(
+        &hilum,
+        &[
+            &[
+                "role",
+                "assignment",
+                "create",
+                "--assignee-object-id",
+                &sp,
+                "--assignee-principal-type",
+                "ServicePrincipal",
+                "--role",
+                "DICOM Data Owner",
+                "--scope",
+                scope,
+            ],
+            &[
+                "role",
+                "assignment",
+                "list",
+                "--assignee",
+                &id,
+                "--query",
+                "[].roleDefinitionName",
+                "-o",
+                "tsv",
+            ],
+            &[
+                "app",
+                "permission",
+                "add",
+                "--id",
+                &id,
+                "--api",
+                api,
+                "--api-permissions",
+                "e69ab058-b8ae-4c0f-b687-5d97888ddccb=Scope",
+            ],
+            &["app", "permission", "list", "--id", &id],
+            &["app", "permission", "grant", "--id", &id, "--api", api, "--scope", "Dicom.ReadWrite"],
+            &["app", "credential", "list", "--id", &id],
+            &["app", "credential", "reset", "--id", &id, "--only-show-errors"],
+            &["app", "credential", "list", "--id", &id, "--query", "length(@)"],
+            &["app", "delete", "--id", &id],
+            &["sp", "show", "--id", &sp],
+        ],
+    );
+    settings(&hilum).bind(|| insta::assert_snapshot!(text));
+}
+
+#[test]
+fn users_roles_and_keys() {
+    let hilum = hilum();
+    let text = story(
+        &hilum,
+        &[
+            &[
+                "user",
+                "create",
+                "--display-name",
+                "Ada",
+                "--user-principal-name",
+                "ada@contoso.local",
+                "--password",
+                "Long-enough-2",
+            ],
+            &["user", "update", "--id", "ada@contoso.local", "--account-enabled", "false"],
+            &["ad", "user", "list", "-o", "table"],
+            &["user", "show", "--id", "nobody@contoso.local"],
+            &["role", "definition", "list", "--name", "DICOM Data Reader"],
+            &["role", "assignment", "delete"],
+            &["key", "list"],
+            &["key", "rotate"],
+            &["account", "show", "--query", "name", "-o", "tsv"],
+            &["account", "get-access-token"],
+        ],
+    );
+    settings(&hilum).bind(|| insta::assert_snapshot!(text));
+}
+
+#[test]
+fn init_again_changes_nothing_and_wrong_directories_are_told() {
+    let hilum = hilum();
+    let first = hilum.ok(&["init"]);
+    assert_eq!(first, hilum.ok(&["init", "--domain", "other.example"]));
+    settings(&hilum).bind(|| insta::assert_snapshot!(first));
+    let elsewhere = hilum.run(&["app", "list", "--data", "elsewhere"]);
+    assert_eq!((elsewhere.code, elsewhere.err.contains("hilum init")), (1, true), "{}", elsewhere.err);
+    assert!(!hilum.folder().join("elsewhere").exists(), "a wrong --data must not make a directory");
+}

@@ -1,0 +1,250 @@
+//! What a client can find out by itself: discovery documents (OIDC Discovery §4, RFC 8414; sheet §1.3), keys (RFC 7517;
+//! §1.5) and instance discovery (§1.6).
+//!
+//! The documents name what works. `authorization_endpoint` is named although it answers 501 so far, because the MSAL
+//! libraries do not start without it.
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    response::{IntoResponse as _, Response},
+};
+use hilum_web::RequestContext;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    error::{Envelope, OAuthError, quoted},
+    form::Form,
+    json_body,
+    scopes::Endpoint,
+    tenant::TenantSegment,
+};
+use crate::{Identity, Tenant};
+
+/// The placeholder in the issuer of a document that is not about one tenant.
+const ANY_TENANT: &str = "{tenantid}";
+/// Clients keep the document for a day.
+const DOCUMENT_MAX_AGE: &str = "max-age=86400, private";
+/// Keys may be withdrawn in an emergency, so they are kept for an hour at most.
+const KEYS_MAX_AGE: &str = "max-age=3600, private";
+
+#[derive(Serialize)]
+struct Document {
+    token_endpoint: String,
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    jwks_uri: String,
+    response_modes_supported: &'static [&'static str],
+    subject_types_supported: &'static [&'static str],
+    id_token_signing_alg_values_supported: &'static [&'static str],
+    response_types_supported: &'static [&'static str],
+    scopes_supported: &'static [&'static str],
+    grant_types_supported: &'static [&'static str],
+    issuer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    microsoft_multi_refresh_token: Option<bool>,
+    request_uri_parameter_supported: bool,
+    authorization_endpoint: String,
+    claims_supported: &'static [&'static str],
+    tenant_region_scope: Option<&'static str>,
+    cloud_instance_name: String,
+    cloud_graph_host_name: String,
+    msgraph_host: String,
+}
+
+pub(crate) async fn document_v1(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+) -> Response {
+    document(&identity, Endpoint::V1, &segment, &context).await
+}
+
+pub(crate) async fn document_v2(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+) -> Response {
+    document(&identity, Endpoint::V2, &segment, &context).await
+}
+
+async fn document(
+    identity: &Identity,
+    endpoint: Endpoint,
+    segment: &str,
+    context: &RequestContext,
+) -> Response {
+    let made = async {
+        let tenant = identity.tenant().await?;
+        let whom = TenantSegment::parse(segment, tenant)?;
+        Ok::<_, OAuthError>(json_body(&describe(&identity.0.origin, endpoint, whom, (segment, tenant))))
+    };
+    match made.await {
+        Ok(response) => open(identity, response, DOCUMENT_MAX_AGE),
+        Err(error) => refuse(identity, context, &error),
+    }
+}
+
+fn describe(
+    origin: &str,
+    endpoint: Endpoint,
+    whom: TenantSegment,
+    (segment, tenant): (&str, &Tenant),
+) -> Document {
+    // Endpoints repeat the word the caller used, so that MSAL's caches agree with themselves.
+    let t = segment.to_ascii_lowercase();
+    let issuer_tenant = match whom {
+        TenantSegment::Own => tenant.id.to_string(),
+        TenantSegment::Any => ANY_TENANT.to_owned(),
+    };
+    let (issuer, path) = match endpoint {
+        Endpoint::V1 => (format!("{origin}/{issuer_tenant}/"), format!("{origin}/{t}/oauth2")),
+        Endpoint::V2 => (format!("{origin}/{issuer_tenant}/v2.0"), format!("{origin}/{t}/oauth2/v2.0")),
+    };
+    let keys = if endpoint == Endpoint::V1 { "discovery/keys" } else { "discovery/v2.0/keys" };
+    let host = host_of(origin);
+    Document {
+        token_endpoint: format!("{path}/token"),
+        token_endpoint_auth_methods_supported: &[
+            "client_secret_post",
+            "private_key_jwt",
+            "client_secret_basic",
+        ],
+        token_endpoint_auth_signing_alg_values_supported: &["RS256", "PS256", "PS384", "PS512", "ES256"],
+        jwks_uri: format!("{origin}/{t}/{keys}"),
+        response_modes_supported: &["query", "fragment", "form_post"],
+        subject_types_supported: &["pairwise"],
+        id_token_signing_alg_values_supported: &["RS256"],
+        response_types_supported: &["code"],
+        scopes_supported: if endpoint == Endpoint::V1 {
+            &["openid"]
+        } else {
+            &["openid", "profile", "email", "offline_access"]
+        },
+        grant_types_supported: &["client_credentials"],
+        issuer,
+        microsoft_multi_refresh_token: (endpoint == Endpoint::V1).then_some(true),
+        request_uri_parameter_supported: false,
+        authorization_endpoint: format!("{path}/authorize"),
+        claims_supported: &["sub", "iss", "aud", "exp", "iat", "nbf", "tid", "ver"],
+        tenant_region_scope: (whom == TenantSegment::Own).then_some("WW"),
+        cloud_instance_name: host.to_owned(),
+        cloud_graph_host_name: host.to_owned(),
+        msgraph_host: host.to_owned(),
+    }
+}
+
+/// The published keys, on both paths. On `common` each key's issuer is the template (sheet §1.5).
+pub(crate) async fn keys(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+) -> Response {
+    let made = async {
+        let tenant = identity.tenant().await?;
+        let issuer = match TenantSegment::parse(&segment, tenant)? {
+            TenantSegment::Own => identity.v2_issuer(tenant),
+            TenantSegment::Any => format!("{}/{ANY_TENANT}/v2.0", identity.0.origin),
+        };
+        Ok::<_, OAuthError>(json_body(&identity.key_set(&issuer).await?))
+    };
+    match made.await {
+        Ok(response) => open(&identity, response, KEYS_MAX_AGE),
+        Err(error) => refuse(&identity, &context, &error),
+    }
+}
+
+/// Which hosts belong together: ours, and only ours.
+pub(crate) async fn instance(
+    State(identity): State<Identity>,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match instance_of(&identity.0.origin, query.as_deref().unwrap_or_default()) {
+        Ok(response) => open(&identity, response, DOCUMENT_MAX_AGE),
+        Err(error) => refuse(&identity, &context, &error),
+    }
+}
+
+fn instance_of(origin: &str, query: &str) -> Result<Response, OAuthError> {
+    let query = Form::parse(query.as_bytes())?;
+    let version = match query.get("api-version") {
+        Some("1.1") | None => "1.1",
+        Some("1.0") => "1.0",
+        Some(_) => return Err(OAuthError::BadParameter("api-version")),
+    };
+    let asked = query.required("authorization_endpoint")?;
+    let rest = asked.strip_prefix(origin).and_then(|rest| rest.strip_prefix('/'));
+    let unknown = || OAuthError::UnknownInstance(quoted(asked));
+    let segment = rest
+        .ok_or_else(unknown)?
+        .split('/')
+        .next()
+        .filter(|segment| !segment.is_empty())
+        .ok_or_else(unknown)?;
+    let host = host_of(origin);
+    Ok(json_body(&json!({
+        "tenant_discovery_endpoint": format!("{origin}/{segment}/v2.0/.well-known/openid-configuration"),
+        "api-version": version,
+        "metadata": [{ "preferred_network": host, "preferred_cache": host, "aliases": [host] }],
+    })))
+}
+
+/// What is not built yet, for people who land there.
+pub(crate) async fn authorize() -> Response {
+    let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Not available</title>\
+                <h1>Sign-in is not available yet</h1>\
+                <p>This server issues tokens to service clients (client credentials). Interactive sign-in \
+                comes with a later version.</p></html>";
+    let mut response = (StatusCode::NOT_IMPLEMENTED, page).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Host and port of the origin.
+fn host_of(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
+}
+
+/// What anybody may read from anywhere.
+fn open(identity: &Identity, mut response: Response, cache: &'static str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&identity.0.random.uuid().to_string()) {
+        headers.insert("x-ms-request-id", id);
+    }
+    response
+}
+
+fn refuse(identity: &Identity, context: &RequestContext, error: &OAuthError) -> Response {
+    if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
+        tracing::error!(error = source as &dyn std::error::Error, "discovery failed");
+    }
+    let envelope = Envelope {
+        origin: &identity.0.origin,
+        correlation: context.correlation,
+        trace: identity.0.random.uuid(),
+        now: identity.0.clock.now(),
+    };
+    // Discovery has a word of its own for an unknown tenant (sheet §1.2).
+    let word = matches!(error, OAuthError::TenantNotFound(_)).then_some("invalid_tenant");
+    open(identity, envelope.respond(error, word), "no-store")
+}
+
+/// The preflight of a page.
+pub(crate) async fn options(State(identity): State<Identity>) -> Response {
+    let mut response = open(&identity, StatusCode::NO_CONTENT.into_response(), "max-age=3600");
+    let allowed = HeaderValue::from_static("content-type, client-request-id, x-client-sku, x-client-ver");
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    response
+}

@@ -1,0 +1,229 @@
+//! The token endpoint's wire: forms in, JSON out (RFC 6749 §5; sheet §1.8, §2.5, §2.8).
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    response::{IntoResponse as _, Response},
+};
+use hilum_kernel::{CorrelationId, limits::FORM_BYTES_MAX};
+use hilum_web::RequestContext;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Serialize;
+
+use super::{Caller, Issued};
+use crate::{
+    Identity,
+    oauth::{
+        error::{Envelope, OAuthError},
+        form::Form,
+        json_body,
+        scopes::Endpoint,
+    },
+};
+
+/// RFC 6749 §5.1: numbers are numbers.
+#[derive(Serialize)]
+struct AnswerV2<'a> {
+    token_type: &'a str,
+    expires_in: i64,
+    ext_expires_in: i64,
+    access_token: &'a str,
+}
+
+/// Entra's v1 endpoint writes numbers as texts and says more.
+#[derive(Serialize)]
+struct AnswerV1<'a> {
+    token_type: &'a str,
+    expires_in: String,
+    ext_expires_in: String,
+    expires_on: String,
+    not_before: String,
+    resource: &'a str,
+    access_token: &'a str,
+}
+
+pub(crate) async fn post_v1(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    body: Body,
+) -> Response {
+    answer(&identity, Endpoint::V1, &tenant, &context, (query, headers, body)).await
+}
+
+pub(crate) async fn post_v2(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    body: Body,
+) -> Response {
+    answer(&identity, Endpoint::V2, &tenant, &context, (query, headers, body)).await
+}
+
+/// Anything but POST.
+pub(crate) async fn other_method(
+    State(identity): State<Identity>,
+    context: RequestContext,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    wrong_method(&identity, &context, &method, &headers)
+}
+
+/// The preflight of a page that sends more than MSAL does.
+pub(crate) async fn options(headers: HeaderMap) -> Response {
+    let mut response = http::StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
+    let allowed = "content-type, authorization, client-request-id, dpop, x-client-sku, x-client-ver, x-client-os, \
+                   x-client-cpu, x-ms-lib-capability, x-anchormailbox, x-client-current-telemetry, \
+                   x-client-last-telemetry";
+    answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    allow_origin(answer, &headers);
+    response
+}
+
+async fn answer(
+    identity: &Identity,
+    endpoint: Endpoint,
+    tenant: &str,
+    context: &RequestContext,
+    (query, headers, body): (Option<String>, HeaderMap, Body),
+) -> Response {
+    let mut correlation = context.correlation;
+    let result = async {
+        let body = read(&headers, body).await?;
+        let form = Form::parse(&body)?;
+        correlation = correlation_of(&form, query.as_deref()).unwrap_or(correlation);
+        let caller = Caller {
+            address: context.client_address,
+            correlation,
+            cross_origin: headers.contains_key(header::ORIGIN),
+        };
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        identity.redeem(endpoint, tenant, &form, (authorization, &caller)).await
+    }
+    .await;
+    match result {
+        Ok(issued) => finished(success(endpoint, &issued), &headers, identity.0.random.uuid()),
+        Err(error) => refusal(identity, &error, correlation, &headers),
+    }
+}
+
+fn success(endpoint: Endpoint, issued: &Issued) -> Response {
+    let (token, times) = (issued.access_token.as_str(), issued.times);
+    match endpoint {
+        Endpoint::V2 => json_body(&AnswerV2 {
+            token_type: "Bearer",
+            expires_in: times.expires_in_s,
+            ext_expires_in: times.expires_in_s,
+            access_token: token,
+        }),
+        Endpoint::V1 => json_body(&AnswerV1 {
+            token_type: "Bearer",
+            expires_in: times.expires_in_s.to_string(),
+            ext_expires_in: times.expires_in_s.to_string(),
+            expires_on: times.expires_s.to_string(),
+            not_before: times.not_before_s.to_string(),
+            resource: &issued.resource,
+            access_token: token,
+        }),
+    }
+}
+
+fn refusal(
+    identity: &Identity,
+    error: &OAuthError,
+    correlation: CorrelationId,
+    headers: &HeaderMap,
+) -> Response {
+    let trace = identity.0.random.uuid();
+    log(error, correlation, trace);
+    let envelope = Envelope { origin: &identity.0.origin, correlation, trace, now: identity.0.clock.now() };
+    let mut response = envelope.respond(error, None);
+    let tried_basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")));
+    if tried_basic && response.status() == http::StatusCode::UNAUTHORIZED {
+        // RFC 6749 §5.2: the scheme the client used.
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
+    }
+    finished(response, headers, trace)
+}
+
+fn log(error: &OAuthError, correlation: CorrelationId, trace: uuid::Uuid) {
+    let code = error.row().code;
+    match error {
+        OAuthError::Unavailable(source) | OAuthError::Internal(source) => {
+            tracing::error!(%correlation, %trace, code, error = source as &dyn std::error::Error, "token request failed");
+        }
+        _ => tracing::info!(%correlation, %trace, code, "token request refused"),
+    }
+}
+
+fn wrong_method(
+    identity: &Identity,
+    context: &RequestContext,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    let error = OAuthError::Method(method.to_string());
+    let mut response = refusal(identity, &error, context.correlation, headers);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    response
+}
+
+/// The body, if it is a form of bearable size.
+async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(OAuthError::Malformed("the content type must be application/x-www-form-urlencoded"));
+    }
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > FORM_BYTES_MAX) {
+        return Err(OAuthError::TooLarge);
+    }
+    axum::body::to_bytes(body, FORM_BYTES_MAX).await.map_err(|error| {
+        let limit = std::error::Error::source(&error)
+            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if limit { OAuthError::TooLarge } else { OAuthError::Malformed("the body could not be read") }
+    })
+}
+
+/// MSAL JS sends the correlation ID as field or in the query instead of as header.
+fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId> {
+    let in_query = || {
+        let query = Form::parse(query?.as_bytes()).ok()?;
+        query.get("client-request-id")?.parse().ok()
+    };
+    form.get("client-request-id").and_then(|id| id.parse().ok()).or_else(in_query)
+}
+
+/// What every answer carries (RFC 6749 §5.1: no-store; sheet §1.8).
+fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(trace) = HeaderValue::from_str(&trace.to_string()) {
+        headers.insert("x-ms-request-id", trace);
+    }
+    allow_origin(headers, request);
+    response
+}
+
+/// The page's code must be able to read the answer, also a refusal. Never with credentials.
+fn allow_origin(answer: &mut HeaderMap, request: &HeaderMap) {
+    if let Some(origin) = request.get(header::ORIGIN) {
+        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}

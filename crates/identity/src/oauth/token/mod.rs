@@ -1,0 +1,252 @@
+//! The token endpoint's story: tenant, request, client, grant, audit, signature.
+//!
+//! A grant decides and returns a value; nothing is signed before the decision is on its way into the audit trail, and
+//! no transaction is open while signing.
+
+mod client_credentials;
+mod http;
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::IpAddr, sync::Arc};
+
+use hilum_audit::{Action, Actor, Event, Outcome};
+use hilum_jose::{SigningHeader, SigningKey, sign_jwt};
+use hilum_kernel::{AppId, CorrelationId, Secret, TenantId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    client_authentication::Presented,
+    error::{OAuthError, quoted},
+    form::Form,
+    scopes::{Endpoint, application_resource},
+    tenant::TenantSegment,
+    tokens::{AppToken, Times},
+};
+use crate::{Identity, IdentityError};
+
+pub(crate) use http::{options, other_method, post_v1, post_v2};
+
+/// The protocol's name of the one grant that is built.
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// How long an assertion lives that this program makes for itself.
+const OWN_ASSERTION_LIFE_S: i64 = 600;
+
+/// What is known of the request besides its form.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) correlation: CorrelationId,
+    /// Whether a browser's page sent it (`Origin`).
+    pub(crate) cross_origin: bool,
+}
+
+/// What is asked for.
+enum TokenRequest {
+    ClientCredentials {
+        /// The resource's name.
+        resource: String,
+    },
+}
+
+/// An issued token and what the answer says about it.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) access_token: String,
+    pub(crate) resource: String,
+    pub(crate) times: Times,
+}
+
+impl Identity {
+    /// Redeems a grant for a token. Every outcome goes into the audit trail.
+    pub(crate) async fn redeem(
+        &self,
+        endpoint: Endpoint,
+        segment: &str,
+        form: &Form<'_>,
+        (authorization, caller): (Option<&str>, &Caller),
+    ) -> Result<Issued, OAuthError> {
+        let tenant = self.tenant().await?;
+        let decision = self.decide(endpoint, segment, form, (authorization, caller)).await;
+        self.note(form, &decision, caller).await?;
+        let token = decision?;
+        let (resource, times) = (token.audience.clone(), token.times);
+        let access_token = self.sign(tenant, token).await?;
+        Ok(Issued { access_token, resource, times })
+    }
+
+    async fn decide(
+        &self,
+        endpoint: Endpoint,
+        segment: &str,
+        form: &Form<'_>,
+        (authorization, caller): (Option<&str>, &Caller),
+    ) -> Result<AppToken, OAuthError> {
+        let tenant = self.tenant().await?;
+        let segment = TenantSegment::parse(segment, tenant)?;
+        let grant = grant(form)?;
+        let presented = Presented::parse(form, authorization)?;
+        match grant {
+            Grant::ClientCredentials if segment == TenantSegment::Any => return Err(OAuthError::NoTenant),
+            Grant::ClientCredentials if caller.cross_origin => return Err(OAuthError::CrossOrigin),
+            Grant::ClientCredentials => {}
+        }
+        let client = self.authenticate(tenant, &presented, caller.address).await?;
+        match TokenRequest::parse(grant, endpoint, form)? {
+            TokenRequest::ClientCredentials { resource } => {
+                client_credentials::decide(self, tenant, client, &resource).await
+            }
+        }
+    }
+
+    async fn note(
+        &self,
+        form: &Form<'_>,
+        decision: &Result<AppToken, OAuthError>,
+        caller: &Caller,
+    ) -> Result<(), OAuthError> {
+        let event = match decision {
+            Ok(token) => {
+                let actor = Actor {
+                    subject: Some(token.client.principal().to_string()),
+                    app_id: Some(token.client.app_id().to_string()),
+                    display: None,
+                };
+                let mut event = Event::new(Action::TokenIssued, Outcome::Success, actor);
+                event.target = Some(token.resource.to_string());
+                event.detail =
+                    Some(format!("uti {} aud {} roles {}", token.uti, token.audience, token.roles.len()));
+                event
+            }
+            Err(error) => {
+                let ours = matches!(error, OAuthError::Unavailable(_) | OAuthError::Internal(_));
+                let outcome = if ours { Outcome::Failed } else { Outcome::Refused };
+                let app_id = form.get("client_id").map(quoted);
+                let actor = Actor { subject: None, app_id, display: None };
+                let mut event = Event::new(Action::TokenRefused, outcome, actor);
+                event.detail = Some(format!("AADSTS{}", error.row().code));
+                event
+            }
+        };
+        let event = Event {
+            source: caller.address.map(|address| address.to_string()),
+            correlation: Some(caller.correlation),
+            ..event
+        };
+        self.0.audit.submit(event).await.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))
+    }
+}
+
+/// Which grant is redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grant {
+    ClientCredentials,
+}
+
+fn grant(form: &Form<'_>) -> Result<Grant, OAuthError> {
+    match form.required("grant_type")? {
+        CLIENT_CREDENTIALS => Ok(Grant::ClientCredentials),
+        other => Err(OAuthError::UnsupportedGrantType(quoted(other))),
+    }
+}
+
+impl TokenRequest {
+    fn parse(grant: Grant, endpoint: Endpoint, form: &Form<'_>) -> Result<Self, OAuthError> {
+        match grant {
+            Grant::ClientCredentials => Ok(Self::ClientCredentials {
+                resource: application_resource(endpoint, form.get("scope"), form.get("resource"))?,
+            }),
+        }
+    }
+}
+
+/// An access token for the command line.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// The token.
+    pub token: Secret<String>,
+    /// Until when it holds.
+    pub expires_at: Timestamp,
+    /// The tenant.
+    pub tenant_id: TenantId,
+}
+
+/// What a client proves itself with.
+#[derive(Debug, Clone)]
+pub enum ClientCredential {
+    /// A client secret.
+    Secret(Secret<String>),
+    /// A certificate with its private key, with which an assertion is made.
+    Certificate(Arc<SigningKey>),
+}
+
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: AppId,
+    sub: AppId,
+    aud: &'a str,
+    jti: &'a str,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+impl Identity {
+    /// Gets an application's token by the rules of the token endpoint, without HTTP. `asked` is a resource
+    /// (`https://…`, a GUID) or a scope that ends in `/.default`.
+    ///
+    /// # Errors
+    /// [`IdentityError::Refused`] with the text that the token endpoint would send.
+    pub async fn acquire_token_for_client(
+        &self,
+        app_id: AppId,
+        credential: ClientCredential,
+        asked: &str,
+    ) -> Result<AccessToken, IdentityError> {
+        let tenant_id = self.tenant().await?.id;
+        let mut fields =
+            vec![("grant_type", CLIENT_CREDENTIALS.to_owned()), ("client_id", app_id.to_string())];
+        match credential {
+            ClientCredential::Secret(secret) => fields.push(("client_secret", secret.expose().clone())),
+            ClientCredential::Certificate(key) => {
+                fields.push(("client_assertion", self.assertion(app_id, key).await?));
+                fields
+                    .push(("client_assertion_type", super::client_authentication::ASSERTION_TYPE.to_owned()));
+            }
+        }
+        let endpoint =
+            if asked.to_ascii_lowercase().ends_with(".default") { Endpoint::V2 } else { Endpoint::V1 };
+        fields.push((if endpoint == Endpoint::V2 { "scope" } else { "resource" }, asked.to_owned()));
+        let caller = Caller {
+            address: None,
+            correlation: CorrelationId::new(self.0.random.uuid()),
+            cross_origin: false,
+        };
+        let form = Form::of(fields);
+        let issued = self.redeem(endpoint, &tenant_id.to_string(), &form, (None, &caller)).await;
+        let issued = issued.map_err(|error| match error {
+            OAuthError::Unavailable(source) | OAuthError::Internal(source) => source,
+            refusal => IdentityError::Refused(refusal.text()),
+        })?;
+        Ok(AccessToken {
+            token: Secret::new(issued.access_token),
+            expires_at: Timestamp::from_second(issued.times.expires_s).unwrap_or(Timestamp::MAX),
+            tenant_id,
+        })
+    }
+
+    async fn assertion(&self, app_id: AppId, key: Arc<SigningKey>) -> Result<String, IdentityError> {
+        let audience = self.v2_issuer(self.tenant().await?);
+        let now_s = self.0.clock.now().as_second();
+        let jti = self.random_text::<16>();
+        let work = move || {
+            let (aud, jti) = (audience.as_str(), jti.as_str());
+            let (nbf, exp) = (now_s, now_s + OWN_ASSERTION_LIFE_S);
+            let claims = Assertion { iss: app_id, sub: app_id, aud, jti, iat: now_s, nbf, exp };
+            sign_jwt(&key, SigningHeader::ASSERTION, &claims)
+        };
+        Ok(tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)??)
+    }
+}

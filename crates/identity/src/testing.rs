@@ -1,0 +1,183 @@
+//! What this crate's tests share: an initialised identity platform on every database at hand.
+
+use std::sync::Arc;
+
+use hilum_audit::{Actor, AuditLog};
+use hilum_jose::MasterKey;
+use hilum_kernel::{Secret, SeededRandom, TestClock};
+use hilum_storage::{contract::TestDb, db::Migrations};
+use serde_json::{Map, Value};
+use tokio_util::task::TaskTracker;
+
+use crate::{AddedSecret, Application, Identity, InitRequest, NewSecret, Parts, ServicePrincipal, Settings};
+
+pub(crate) const ORIGIN: &str = "https://localhost:8443";
+pub(crate) const NOW: &str = "2026-01-31T12:34:56Z";
+const ALL: &[Migrations] = &[hilum_audit::MIGRATIONS, crate::MIGRATIONS];
+
+pub(crate) struct Fixture {
+    pub(crate) identity: Identity,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) test_db: TestDb,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Databases with schema, without tenant.
+pub(crate) async fn empty() -> Vec<Fixture> {
+    let mut all = Vec::new();
+    for test_db in hilum_storage::contract::databases().await {
+        test_db.db.migrate(ALL).await.unwrap();
+        let clock = Arc::new(TestClock::at(NOW.parse().unwrap()));
+        let tasks = TaskTracker::new();
+        let identity = Identity::new(Parts {
+            db: test_db.db.clone(),
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(42)),
+            master_key: MasterKey::generate(&SeededRandom::new(7)),
+            audit: AuditLog::start(test_db.db.clone(), clock.clone(), &tasks),
+            settings: Settings { origin: ORIGIN.into() },
+        })
+        .unwrap();
+        all.push(Fixture { identity, clock, test_db, tasks });
+    }
+    all
+}
+
+/// The same with tenant, keys and administrator.
+pub(crate) async fn fixtures() -> Vec<Fixture> {
+    let all = empty().await;
+    for fixture in &all {
+        fixture.identity.init(request()).await.unwrap();
+    }
+    all
+}
+
+pub(crate) fn request() -> InitRequest {
+    InitRequest {
+        domain: "contoso.local".to_owned(),
+        admin_upn: None,
+        admin_password: Some(Secret::new("correct horse battery".to_owned())),
+    }
+}
+
+pub(crate) fn members(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+pub(crate) fn actor() -> Actor {
+    Actor::operator()
+}
+
+/// A service client as in the articles: application, principal, secret.
+pub(crate) struct Client {
+    pub(crate) application: Application,
+    pub(crate) principal: ServicePrincipal,
+    pub(crate) secret: AddedSecret,
+}
+
+impl Client {
+    pub(crate) fn id(&self) -> String {
+        self.application.app_id.to_string()
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        self.secret.value.expose()
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn client(&self, name: &str) -> Client {
+        let text = format!(r#"{{"displayName":"{name}"}}"#);
+        let application = self.identity.create_application(&actor(), &members(&text)).await.unwrap();
+        let id = application.app_id.to_string();
+        let principal = self.identity.create_service_principal(&actor(), &id).await.unwrap();
+        let secret = self.identity.add_secret(&actor(), &id, NewSecret::default()).await.unwrap();
+        Client { application, principal, secret }
+    }
+
+    /// The trail, oldest first: action, outcome, target, detail.
+    pub(crate) async fn trail(&self) -> Vec<String> {
+        let mut tx = self.test_db.db.read().await.unwrap();
+        let rows = tx
+            .fetch_all("SELECT action, outcome, target, detail FROM audit_event ORDER BY id LIMIT 1000", &[])
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| {
+                let text = |column| row.opt_text(column).unwrap().unwrap_or_default();
+                format!("{} {} {} {}", text(0), text(1), text(2), text(3))
+            })
+            .collect()
+    }
+}
+
+/// Every constant statement is understood by every database.
+#[tokio::test]
+async fn every_statement_prepares() {
+    for fixture in empty().await {
+        let mut tx = fixture.test_db.db.read().await.unwrap();
+        for statements in [
+            crate::tenants::STATEMENTS,
+            crate::applications::STATEMENTS,
+            crate::service_principals::STATEMENTS,
+            crate::credentials::STATEMENTS,
+            crate::users::STATEMENTS,
+            crate::groups::STATEMENTS,
+            crate::grants::STATEMENTS,
+            crate::role_assignments::STATEMENTS,
+            crate::signing_keys::STATEMENTS,
+            crate::oauth::STATEMENTS,
+        ] {
+            for statement in statements {
+                tx.prepare(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_start_happens_once() {
+    for fixture in empty().await {
+        let first = fixture.identity.init(InitRequest { admin_password: None, ..request() }).await.unwrap();
+        assert!(first.created);
+        assert_eq!(first.admin_user_principal_name.as_deref(), Some("admin@contoso.local"));
+        let password = first.one_time_password.unwrap();
+        assert_eq!(password.expose().len(), 24);
+        let good = fixture.identity.check_password("ADMIN@contoso.local", password).await.unwrap();
+        assert_eq!(good, Some(crate::MustChange::Yes));
+
+        let second = fixture.identity.init(request()).await.unwrap();
+        assert!(!second.created);
+        assert_eq!(second.tenant, first.tenant);
+        assert_eq!(second.admin_user_principal_name.as_deref(), Some("admin@contoso.local"));
+        assert!(second.one_time_password.is_none());
+
+        let dicom =
+            fixture.identity.find_application("https://dicom.healthcareapis.azure.com/").await.unwrap();
+        assert_eq!(dicom.app_id, crate::DICOM_APP_ID);
+        assert_eq!(dicom.properties.app_roles.len(), 3);
+        fixture.identity.find_service_principal("https://localhost:8443/dicom").await.unwrap();
+        let trail = fixture.trail().await;
+        assert!(trail.iter().any(|line| line.starts_with("identity.tenant.created success")), "{trail:?}");
+        assert!(trail.iter().any(|line| line.contains("Global Administrator at /")), "{trail:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_origin_gets_its_names() {
+    for fixture in fixtures().await {
+        let moved = Identity::new(Parts {
+            db: fixture.test_db.db.clone(),
+            clock: fixture.clock.clone(),
+            random: Arc::new(SeededRandom::new(43)),
+            master_key: MasterKey::generate(&SeededRandom::new(7)),
+            audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
+            settings: Settings { origin: "https://pacs.example:9443".into() },
+        })
+        .unwrap();
+        moved.init(request()).await.unwrap();
+        for name in ["https://pacs.example:9443/dicom", "https://localhost:8443/dicom"] {
+            assert_eq!(moved.find_application(name).await.unwrap().app_id, crate::DICOM_APP_ID);
+        }
+    }
+}
