@@ -50,6 +50,7 @@ def without_preamble(content):
 def image(study=None, series=None, instance=None, rows=64, columns=64, frames=1, **attributes):
     """A small grey image with the attributes given by keyword."""
     dataset = Dataset()
+    dataset.preamble = bytes(PREAMBLE)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"

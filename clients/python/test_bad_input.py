@@ -59,9 +59,17 @@ def test_a_body_that_is_not_multipart(server, api):
     assert answer.status_code == 400
 
 
-def test_a_boundary_that_never_comes(server, api):
-    answer = post(server, api, b"\r\n".join([b"x" * 1000] * 5000), JSON | {"Content-Type": MULTIPART})
-    assert answer.status_code == 400
+def test_a_boundary_that_never_comes(server, owner):
+    # Sent after the head of the request, so that the answer can be read however early it comes.
+    body = b"\r\n".join([b"x" * 1000] * 5000)
+    with raw_connection(server) as connection:
+        extra = f"Content-Type: {MULTIPART}\r\nContent-Length: {len(body)}"
+        connection.sendall(request_head(server, server.token(owner), extra))
+        try:
+            connection.sendall(body)
+        except OSError:
+            pass  # the server has heard enough
+        assert status_of(connection) in (None, 400)
 
 
 def test_a_part_cut_off_in_the_middle(server, api):
@@ -76,7 +84,7 @@ def test_a_part_of_another_type(server, api):
 
 
 def test_part_headers_without_end(server, api):
-    body = b"--frontier\r\n" + b"X-Filler: " + b"y" * 1_000_000
+    body = b"--frontier\r\n" + b"X-Filler: " + b"y" * 100_000
     assert post(server, api, body, JSON | {"Content-Type": MULTIPART}).status_code in (400, 413, 415)
 
 
@@ -273,6 +281,18 @@ def test_a_uid_of_the_path_is_no_filter(server, api):
     assert "cannot specify attribute 'StudyInstanceUID' for the given resource." in answer.text
 
 
+# --- refusals before the body has been read ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [100_000, 527_000, 5_000_000])
+def test_an_early_refusal_reaches_the_client(server, size):
+    # A client with an expired token must learn just that, and its connection must stay usable or be closed in the open.
+    session = server.session("expired.or.worse")
+    for _ in range(5):
+        answer = session.post(server.dicom + "/studies", data=b"x" * size, headers=DICOM, timeout=60)
+        assert answer.status_code == 401
+
+
 # --- clients that go away -------------------------------------------------------------------------------------------
 
 
@@ -288,6 +308,15 @@ def request_head(server, token, extra):
         f"POST /dicom/v2/studies HTTP/1.1\r\nHost: {server.host}\r\nAuthorization: Bearer {token}\r\n"
         f"Accept: application/dicom+json\r\n{extra}\r\n\r\n"
     ).encode()
+
+
+def status_of(connection):
+    """The status of an answer; None when the connection was closed without one that could be read."""
+    try:
+        head = connection.recv(65536)
+    except OSError:
+        return None
+    return int(head.split(b" ")[1]) if head else None
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
@@ -314,17 +343,14 @@ def test_a_chunked_body_that_breaks_its_own_framing(server, owner):
         extra = f"Content-Type: {MULTIPART}\r\nTransfer-Encoding: chunked"
         connection.sendall(request_head(server, server.token(owner), extra))
         connection.sendall(b"5\r\n--fro\r\nZZZ\r\nnot a length\r\n")
-        answer = connection.recv(65536)
-    assert answer == b"" or answer.split(b" ")[1] in (b"400", b"409")
+        assert status_of(connection) in (None, 400, 409)
 
 
 def test_a_lying_content_length_over_the_limit(server, owner):
     with raw_connection(server) as connection:
         extra = f"Content-Type: {MULTIPART}\r\nContent-Length: {10**13}"
         connection.sendall(request_head(server, server.token(owner), extra))
-        answer = connection.recv(65536)
-    assert answer.split(b" ")[1] == b"413"
-    assert b"The request exceeded the allowed limit of" in answer or b"\r\n\r\n" in answer
+        assert status_of(connection) == 413
 
 
 @pytest.mark.slow

@@ -75,14 +75,14 @@ def test_dicomweb_client_retrieves_every_real_study(web, real):
 
 
 def comparable(value):
-    """Numbers by value: pydicom writes DS as 1.0 where another writes 1."""
+    """Numbers by value and texts without padding: pydicom writes 1.0 for 1, and keeps a blank in "DERIVED "."""
     if isinstance(value, dict):
         return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [comparable(item) for item in value]
     if isinstance(value, (int, float)):
         return float(value)
-    return value
+    return value.strip() if isinstance(value, str) else value
 
 
 SAMPLE = (
@@ -108,6 +108,8 @@ def test_metadata_agrees_with_pydicom(server, api, real):
         assert "00020010" not in found and "7FE00010" not in [
             tag for tag, element in found.items() if "InlineBinary" in element
         ]
+        # Group lengths (gggg,0000) are retired and say nothing about the dataset.
+        wanted = {tag: element for tag, element in wanted.items() if not tag.endswith("0000")}
         missing = {tag for tag, element in wanted.items() if element["vr"] not in BULK_VRS} - set(found)
         # Version 2 leaves out what did not pass its validation, and says so when it stores; most files are clean.
         assert len(missing) <= 5, f"{missing} missing from {path}"
@@ -127,9 +129,10 @@ def test_stored_frames_of_real_files(server, api, real):
     seen = 0
     for key in real:
         dataset = pydicom.dcmread(FILES[key])
-        if "PixelData" not in dataset or dataset.BitsAllocated < 8:
+        frames = str(dataset.get("NumberOfFrames", 1) or 1)  # one of the files says "1A"
+        if "PixelData" not in dataset or dataset.BitsAllocated < 8 or not frames.isdigit():
             continue
-        count = int(dataset.get("NumberOfFrames", 1) or 1)
+        count = int(frames)
         url = server.dicom + instance_path(*key) + f"/frames/{count}"
         headers = {"Accept": "application/octet-stream; transfer-syntax=*"}
         answer = api.get(url, headers=headers)

@@ -129,7 +129,11 @@ impl IntoResponse for DicomError {
     fn into_response(self) -> Response {
         let (status, text) = self.wire();
         if status.is_server_error() {
-            tracing::error!(error = &self as &dyn std::error::Error, status = status.as_u16(), "request failed");
+            tracing::error!(
+                error = &self as &dyn std::error::Error,
+                status = status.as_u16(),
+                "request failed"
+            );
         } else {
             tracing::debug!(status = status.as_u16(), "request refused");
         }

@@ -53,7 +53,15 @@ const fn storing(path: &'static str, id: &'static str, summary: &'static str) ->
 }
 
 const fn deletion(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation { path, method: "delete", id, summary, action: "delete", produces: "", statuses: &[204, 400, 404] }
+    Operation {
+        path,
+        method: "delete",
+        id,
+        summary,
+        action: "delete",
+        produces: "",
+        statuses: &[204, 400, 404],
+    }
 }
 
 const SERIES: &str = "/studies/{study}/series/{series}";
@@ -67,7 +75,12 @@ const OPERATIONS: &[Operation] = &[
     operation("get", "/series", "searchSeries", "Search for series"),
     operation("get", "/instances", "searchInstances", "Search for instances"),
     operation("get", "/studies/{study}/series", "searchSeriesOfStudy", "Search for series of a study"),
-    operation("get", "/studies/{study}/instances", "searchInstancesOfStudy", "Search for instances of a study"),
+    operation(
+        "get",
+        "/studies/{study}/instances",
+        "searchInstancesOfStudy",
+        "Search for instances of a study",
+    ),
     operation(
         "get",
         "/studies/{study}/series/{series}/instances",
@@ -103,9 +116,9 @@ const OPERATIONS: &[Operation] = &[
 pub fn openapi(base_url: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for operation in OPERATIONS {
-        let path = paths.entry(format!("/{{version}}{}", operation.path)).or_insert_with(|| {
-            json!({ "parameters": parameters(operation.path) })
-        });
+        let path = paths
+            .entry(format!("/{{version}}{}", operation.path))
+            .or_insert_with(|| json!({ "parameters": parameters(operation.path) }));
         if let Value::Object(members) = path {
             members.insert(operation.method.to_owned(), described(operation));
         }
@@ -168,14 +181,24 @@ fn described(operation: &Operation) -> Value {
 }
 
 fn search_parameters() -> Value {
-    let parameter = |name: &str, schema: Value, description: &str| {
-        json!({ "name": name, "in": "query", "schema": schema, "description": description })
-    };
+    let parameter = |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "query", "schema": schema, "description": description });
     json!([
-        parameter("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 100 }), "Results of one page."),
+        parameter(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 100 }),
+            "Results of one page."
+        ),
         parameter("offset", json!({ "type": "integer", "minimum": 0, "default": 0 }), "Results to skip."),
-        parameter("fuzzymatching", json!({ "type": "boolean", "default": false }), "Match person names word by word."),
-        parameter("includefield", json!({ "type": "string" }), "Keywords or tags, separated by commas, or `all`."),
+        parameter(
+            "fuzzymatching",
+            json!({ "type": "boolean", "default": false }),
+            "Match person names word by word."
+        ),
+        parameter(
+            "includefield",
+            json!({ "type": "string" }),
+            "Keywords or tags, separated by commas, or `all`."
+        ),
         json!({
             "name": "attributes", "in": "query", "style": "form", "explode": true,
             "schema": { "type": "object", "additionalProperties": { "type": "string" } },

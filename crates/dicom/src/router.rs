@@ -53,10 +53,7 @@ fn routes(version: ApiVersion) -> Router<Archive> {
             get(retrieve_instances).delete(delete),
         )
         .route("/studies/{study}/series/{series}/instances/{instance}/metadata", get(retrieve_metadata))
-        .route(
-            "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
-            get(retrieve_frames),
-        )
+        .route("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", get(retrieve_frames))
         .route("/partitions", any(partitions_disabled))
         .route("/partitions/{*rest}", any(partitions_disabled))
         .layer(Extension(version))

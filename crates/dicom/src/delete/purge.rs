@@ -34,16 +34,25 @@ impl Purge {
             let mut tx = archive.db.read().await?;
             remove::due(&mut tx, archive.clock.now_ms()).await?
         };
-        let count = due.len();
+        // The files first: a crash in between finds them gone the next time, which is no error.
+        let mut gone = Vec::with_capacity(due.len());
+        let mut failed = None;
         for purge in due {
-            // The file first: a crash in between finds it gone the next time, which is no error.
-            archive.blobs.delete(&BlobKey::parse(&purge.blob_key)?).await?;
-            archive
-                .db
-                .write(purge.watermark, |tx, watermark| remove::purged(tx, *watermark).boxed())
-                .await?;
+            let deleted = match BlobKey::parse(&purge.blob_key) {
+                Ok(key) => archive.blobs.delete(&key).await,
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Ok(()) => gone.push(purge.watermark),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(count)
+        let count = gone.len();
+        if count > 0 {
+            archive.db.write(gone, |tx, gone| remove::purged(tx, gone).boxed()).await?;
+        }
+        // One file that cannot be removed stops no other.
+        failed.map_or(Ok(count), |error| Err(error.into()))
     }
 }
 

@@ -159,37 +159,29 @@ async fn find_or_create(
     let found = tx
         .fetch_optional(sql::FIND_PARENTS, &[partition.into(), (&new.study).into(), (&new.series).into()])
         .await?;
-    let (study, study_members, series) = match &found {
-        Some(row) => (StudyKey::new(row.int(0)?), read_members(&row.blob(1)?), row.opt_int(2)?),
-        None => {
-            let key = StudyKey::new(next.number());
-            let mut values: Vec<Value> = vec![
-                key.into(),
-                partition.into(),
-                (&new.study).into(),
-                write_members(&new.study_row.members).into(),
-            ];
-            values.extend(new.study_row.columns.iter().cloned());
-            tx.execute(sql::INSERT_STUDY, &values).await?;
-            insert_words(tx, partition, key, &new.name_words).await?;
-            (key, new.study_row.members.clone(), None)
-        }
+    let (study, study_members, series) = if let Some(row) = &found {
+        let series = row.opt_int(2)?.map(SeriesKey::new);
+        let series = series.map(|key| Ok::<_, DbError>((key, read_members(&row.blob(3)?)))).transpose()?;
+        (StudyKey::new(row.int(0)?), read_members(&row.blob(1)?), series)
+    } else {
+        let key = StudyKey::new(next.number());
+        let members = write_members(&new.study_row.members);
+        let mut values: Vec<Value> = vec![key.into(), partition.into(), (&new.study).into(), members.into()];
+        values.extend(new.study_row.columns.iter().cloned());
+        tx.execute(sql::INSERT_STUDY, &values).await?;
+        insert_words(tx, partition, key, &new.name_words).await?;
+        (key, new.study_row.members.clone(), None)
     };
-    let (series, series_members) = match (series, &found) {
-        (Some(key), Some(row)) => (SeriesKey::new(key), read_members(&row.blob(3)?)),
-        _ => {
-            let key = SeriesKey::new(next.number());
-            let mut values: Vec<Value> = vec![
-                key.into(),
-                study.into(),
-                partition.into(),
-                (&new.series).into(),
-                write_members(&new.series_row.members).into(),
-            ];
-            values.extend(new.series_row.columns.iter().cloned());
-            tx.execute(sql::INSERT_SERIES, &values).await?;
-            (key, new.series_row.members.clone())
-        }
+    let (series, series_members) = if let Some(known) = series {
+        known
+    } else {
+        let key = SeriesKey::new(next.number());
+        let members = write_members(&new.series_row.members);
+        let mut values: Vec<Value> =
+            vec![key.into(), study.into(), partition.into(), (&new.series).into(), members.into()];
+        values.extend(new.series_row.columns.iter().cloned());
+        tx.execute(sql::INSERT_SERIES, &values).await?;
+        (key, new.series_row.members.clone())
     };
     Ok(Parents { study, study_members, series, series_members })
 }
@@ -257,7 +249,8 @@ async fn merge_parents(
         insert_words(tx, partition, parents.study, &new.name_words).await?;
     }
     if merge(&mut parents.series_members, &new.series_row.members) {
-        let mut values: Vec<Value> = vec![parents.series.into(), write_members(&parents.series_members).into()];
+        let mut values: Vec<Value> =
+            vec![parents.series.into(), write_members(&parents.series_members).into()];
         values.extend(new.series_row.columns.iter().cloned());
         tx.execute(sql::MERGE_SERIES, &values).await?;
     }

@@ -111,7 +111,8 @@ pub(crate) async fn series_version(
     study: &StudyUid,
     series: &SeriesUid,
 ) -> Result<Option<Version<SeriesKey>>, DbError> {
-    let row = tx.fetch_optional(sql::SERIES_VERSION, &[partition.into(), study.into(), series.into()]).await?;
+    let row =
+        tx.fetch_optional(sql::SERIES_VERSION, &[partition.into(), study.into(), series.into()]).await?;
     row.map(|row| version(&row, SeriesKey::new)).transpose()
 }
 

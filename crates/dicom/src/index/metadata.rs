@@ -48,7 +48,9 @@ pub fn compress(json: &[u8]) -> Result<Vec<u8>, MetadataError> {
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
-            None => slot.insert(Compressor::with_prepared_dictionary(&ENCODER).map_err(MetadataError::Damaged)?),
+            None => {
+                slot.insert(Compressor::with_prepared_dictionary(&ENCODER).map_err(MetadataError::Damaged)?)
+            }
         };
         let mut stored = Vec::with_capacity(1 + zstd::zstd_safe::compress_bound(json.len()));
         stored.push(FORMAT);
@@ -78,7 +80,9 @@ pub(crate) fn decompress_into(stored: &[u8], json: &mut Vec<u8>) -> Result<(), M
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
-            None => slot.insert(Decompressor::with_prepared_dictionary(&DECODER).map_err(MetadataError::Damaged)?),
+            None => {
+                slot.insert(Decompressor::with_prepared_dictionary(&DECODER).map_err(MetadataError::Damaged)?)
+            }
         };
         let object = decompressor.decompress(body, size).map_err(MetadataError::Damaged)?;
         json.extend_from_slice(&object);
@@ -92,7 +96,8 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_and_is_small() {
-        let json = br#"{"00080005":{"vr":"CS","Value":["ISO_IR 100"]},"00080060":{"vr":"CS","Value":["CT"]}}"#;
+        let json =
+            br#"{"00080005":{"vr":"CS","Value":["ISO_IR 100"]},"00080060":{"vr":"CS","Value":["CT"]}}"#;
         let stored = compress(json).unwrap();
         assert!(stored.len() < json.len() / 2, "{} of {}", stored.len(), json.len());
         assert_eq!(decompress(&stored).unwrap(), json);

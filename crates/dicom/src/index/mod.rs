@@ -5,9 +5,9 @@
 //! so nobody can see number n + 1 before n.
 
 pub mod attributes;
-pub mod metadata;
 pub(crate) mod insert;
 pub(crate) mod lookup;
+pub mod metadata;
 pub(crate) mod query;
 pub(crate) mod remove;
 pub(crate) mod schema;

@@ -54,7 +54,8 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         studies.insert(row.int(6)?);
         tx.execute(sql::DELETE_DETAIL, &[key.into()]).await?;
         tx.execute(sql::DELETE_INSTANCE, &[key.into()]).await?;
-        tx.execute(sql::INSERT_PURGE, &[watermark.into(), blob_key.into(), removal.purge_due_ms.into()]).await?;
+        tx.execute(sql::INSERT_PURGE, &[watermark.into(), blob_key.into(), removal.purge_due_ms.into()])
+            .await?;
         let entry = Entry {
             sequence: Watermark::new(sequence),
             at_ticks,
@@ -89,10 +90,15 @@ pub(crate) struct Purge {
 /// Up to 100 files that are due.
 pub(crate) async fn due(tx: &mut ReadTx, now_ms: i64) -> Result<Vec<Purge>, DbError> {
     let rows = tx.fetch_all(sql::DUE_PURGES, &[now_ms.into()]).await?;
-    rows.iter().map(|row| Ok(Purge { watermark: Watermark::new(row.int(0)?), blob_key: row.text(1)? })).collect()
+    rows.iter()
+        .map(|row| Ok(Purge { watermark: Watermark::new(row.int(0)?), blob_key: row.text(1)? }))
+        .collect()
 }
 
-/// Notes that a file is gone.
-pub(crate) async fn purged(tx: &mut WriteTx, watermark: Watermark) -> Result<(), DbError> {
-    tx.execute(sql::DELETE_PURGE, &[watermark.into()]).await.map(drop)
+/// Notes that files are gone.
+pub(crate) async fn purged(tx: &mut WriteTx, watermarks: &[Watermark]) -> Result<(), DbError> {
+    for watermark in watermarks {
+        tx.execute(sql::DELETE_PURGE, &[(*watermark).into()]).await?;
+    }
+    Ok(())
 }

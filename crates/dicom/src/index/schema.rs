@@ -14,11 +14,11 @@ pub(crate) const INDEX: Migration = Migration {
     INSERT INTO sequence (name, value, at_ticks) VALUES ('watermark', 0, 0);
 
     CREATE TABLE data_partition (
-        partition_key BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_ms BIGINT NOT NULL);
+        partition_key {{key}}, name TEXT NOT NULL UNIQUE, created_ms BIGINT NOT NULL);
     INSERT INTO data_partition (partition_key, name, created_ms) VALUES (1, 'Microsoft.Default', 0);
 
     CREATE TABLE study (
-        study_key BIGINT PRIMARY KEY, partition_key BIGINT NOT NULL, study_uid TEXT NOT NULL,
+        study_key {{key}}, partition_key BIGINT NOT NULL, study_uid TEXT NOT NULL,
         instance_count BIGINT NOT NULL, watermark_max BIGINT NOT NULL,
         study_date TEXT, study_time TEXT, accession_number TEXT, referring_physician_name TEXT,
         study_description TEXT, patient_name TEXT, patient_id TEXT, patient_birth_date TEXT, study_id TEXT,
@@ -40,7 +40,7 @@ pub(crate) const INDEX: Migration = Migration {
     CREATE INDEX study_name_word_study ON study_name_word (study_key, attribute, word);
 
     CREATE TABLE series (
-        series_key BIGINT PRIMARY KEY, study_key BIGINT NOT NULL, partition_key BIGINT NOT NULL,
+        series_key {{key}}, study_key BIGINT NOT NULL, partition_key BIGINT NOT NULL,
         series_uid TEXT NOT NULL, instance_count BIGINT NOT NULL, watermark_max BIGINT NOT NULL,
         modality TEXT, manufacturer_model_name TEXT, series_number BIGINT, step_start_date TEXT, step_start_time TEXT,
         scheduled_step_id TEXT, requested_procedure_id TEXT,
@@ -52,7 +52,7 @@ pub(crate) const INDEX: Migration = Migration {
     CREATE INDEX series_by_step_date ON series (partition_key, step_start_date, series_key);
 
     CREATE TABLE instance (
-        instance_key BIGINT PRIMARY KEY, series_key BIGINT NOT NULL, study_key BIGINT NOT NULL,
+        instance_key {{key}}, series_key BIGINT NOT NULL, study_key BIGINT NOT NULL,
         partition_key BIGINT NOT NULL, sop_instance_uid TEXT NOT NULL, sop_class_uid TEXT NOT NULL,
         instance_number BIGINT, watermark BIGINT NOT NULL, created_ms BIGINT NOT NULL,
         transfer_syntax TEXT NOT NULL, blob_key TEXT NOT NULL, blob_bytes BIGINT NOT NULL,
@@ -63,15 +63,15 @@ pub(crate) const INDEX: Migration = Migration {
     CREATE INDEX instance_by_blob ON instance (blob_key);
 
     CREATE TABLE instance_detail (
-        instance_key BIGINT PRIMARY KEY, metadata BLOB NOT NULL, frames BLOB NOT NULL);
+        instance_key {{key}}, metadata BLOB NOT NULL, frames BLOB NOT NULL);
 
     CREATE TABLE change_feed (
-        sequence BIGINT PRIMARY KEY, at_ticks BIGINT NOT NULL, action BIGINT NOT NULL, partition_key BIGINT NOT NULL,
+        sequence {{key}}, at_ticks BIGINT NOT NULL, action BIGINT NOT NULL, partition_key BIGINT NOT NULL,
         study_uid TEXT NOT NULL, series_uid TEXT NOT NULL, sop_instance_uid TEXT NOT NULL, watermark BIGINT NOT NULL);
     CREATE INDEX change_feed_by_time ON change_feed (at_ticks, sequence);
 
     CREATE TABLE purge (
-        watermark BIGINT PRIMARY KEY, blob_key TEXT NOT NULL, due_ms BIGINT NOT NULL);
+        watermark {{key}}, blob_key TEXT NOT NULL, due_ms BIGINT NOT NULL);
     CREATE INDEX purge_by_due ON purge (due_ms);
     CREATE INDEX purge_by_blob ON purge (blob_key)
     ",

@@ -60,14 +60,17 @@ pub(crate) const INSERT_WORD: Sql = "INSERT INTO study_name_word (partition_key,
     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 
 // One instance by its three UIDs; the frame index only where it is wanted.
-pub(crate) const FIND_INSTANCE: Sql = "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
+pub(crate) const FIND_INSTANCE: Sql =
+    "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
     FROM study t JOIN series e ON e.study_key = t.study_key JOIN instance i ON i.series_key = e.series_key
     WHERE t.partition_key = $1 AND t.study_uid = $2 AND e.series_uid = $3 AND i.sop_instance_uid = $4";
-pub(crate) const LIST_SERIES_INSTANCES: Sql = "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
+pub(crate) const LIST_SERIES_INSTANCES: Sql =
+    "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
     FROM study t JOIN series e ON e.study_key = t.study_key JOIN instance i ON i.series_key = e.series_key
     WHERE t.partition_key = $1 AND t.study_uid = $2 AND e.series_uid = $3 AND i.instance_key > $4
     ORDER BY i.instance_key LIMIT 1000";
-pub(crate) const LIST_STUDY_INSTANCES: Sql = "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
+pub(crate) const LIST_STUDY_INSTANCES: Sql =
+    "SELECT i.instance_key, i.watermark, i.transfer_syntax, i.blob_key, i.blob_bytes, i.sop_instance_uid
     FROM study t JOIN instance i ON i.study_key = t.study_key
     WHERE t.partition_key = $1 AND t.study_uid = $2 AND i.instance_key > $3
     ORDER BY i.instance_key LIMIT 1000";
@@ -118,10 +121,38 @@ pub(crate) const DELETE_PURGE: Sql = "DELETE FROM purge WHERE watermark = $1";
 /// Every statement, for the test that prepares each on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[Sql] = &[
-    TAKE, FIND_PARENTS, INSERT_STUDY, MERGE_STUDY, COUNT_STUDY, INSERT_SERIES, MERGE_SERIES, COUNT_SERIES,
-    INSERT_INSTANCE, INSERT_DETAIL, DELETE_WORDS, INSERT_WORD, FIND_INSTANCE,
-    LIST_SERIES_INSTANCES, LIST_STUDY_INSTANCES, FIND_FRAMES, FIND_METADATA, SERIES_VERSION, STUDY_VERSION,
-    STUDY_SERIES_VERSIONS, SERIES_METADATA, REMOVABLE_STUDY, REMOVABLE_SERIES, REMOVABLE_INSTANCE, DELETE_DETAIL,
-    DELETE_INSTANCE, RECOUNT_SERIES, RECOUNT_STUDY, DELETE_EMPTY_SERIES, DELETE_EMPTY_STUDY, DELETE_STUDY_WORDS,
-    INSERT_PURGE, DUE_PURGES, DELETE_PURGE,
+    TAKE,
+    FIND_PARENTS,
+    INSERT_STUDY,
+    MERGE_STUDY,
+    COUNT_STUDY,
+    INSERT_SERIES,
+    MERGE_SERIES,
+    COUNT_SERIES,
+    INSERT_INSTANCE,
+    INSERT_DETAIL,
+    DELETE_WORDS,
+    INSERT_WORD,
+    FIND_INSTANCE,
+    LIST_SERIES_INSTANCES,
+    LIST_STUDY_INSTANCES,
+    FIND_FRAMES,
+    FIND_METADATA,
+    SERIES_VERSION,
+    STUDY_VERSION,
+    STUDY_SERIES_VERSIONS,
+    SERIES_METADATA,
+    REMOVABLE_STUDY,
+    REMOVABLE_SERIES,
+    REMOVABLE_INSTANCE,
+    DELETE_DETAIL,
+    DELETE_INSTANCE,
+    RECOUNT_SERIES,
+    RECOUNT_STUDY,
+    DELETE_EMPTY_SERIES,
+    DELETE_EMPTY_STUDY,
+    DELETE_STUDY_WORDS,
+    INSERT_PURGE,
+    DUE_PURGES,
+    DELETE_PURGE,
 ];

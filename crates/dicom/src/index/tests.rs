@@ -25,3 +25,20 @@ fn every_statement_is_in_the_list() {
         }
     }
 }
+
+/// At a million instances nothing may walk through a whole table.
+#[tokio::test]
+async fn no_statement_scans_a_table() {
+    use hilum_storage::db::Value;
+    let archive = TestArchive::one().await;
+    let mut tx = archive.archive.0.db.read().await.unwrap();
+    for statement in sql::ALL.iter().filter(|statement| !statement.starts_with("INSERT")) {
+        let parameters = (1..20).filter(|n| statement.contains(&format!("${n}"))).count();
+        let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {statement}").into_boxed_str());
+        let rows = tx.fetch_all(explain, &vec![Value::from(1_i64); parameters]).await.unwrap();
+        for row in rows {
+            let step = row.text(3).unwrap();
+            assert!(!step.starts_with("SCAN") || step.contains("CONSTANT"), "{step}: {statement}");
+        }
+    }
+}

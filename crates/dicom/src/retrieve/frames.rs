@@ -107,8 +107,7 @@ async fn find(archive: &Archive, target: &Target) -> Result<(Located, FrameIndex
     let found = lookup::instances(&mut tx, DEFAULT_PARTITION, target, InstanceKey::new(0)).await?;
     let located = found.into_iter().next().ok_or(DicomError::NotFound(missing(target)))?;
     // Deleted between the two statements: as if it had never been there.
-    let stored =
-        lookup::frames(&mut tx, located.key).await?.ok_or(DicomError::NotFound(missing(target)))?;
+    let stored = lookup::frames(&mut tx, located.key).await?.ok_or(DicomError::NotFound(missing(target)))?;
     let index =
         FrameIndex::from_bytes(&stored).map_err(|_| DicomError::Bug("a stored frame index is damaged"))?;
     Ok((located, index))

@@ -95,7 +95,11 @@ fn many_parts(
 type OpenPart = (String, BoxStream<'static, Result<Bytes, DicomError>>);
 
 /// A multipart answer whose parts are opened one after the other.
-fn parts(writer: Writer, media_type: &str, opened: BoxStream<'static, Result<OpenPart, DicomError>>) -> Response {
+fn parts(
+    writer: Writer,
+    media_type: &str,
+    opened: BoxStream<'static, Result<OpenPart, DicomError>>,
+) -> Response {
     let content_type = writer.content_type(media_type);
     let body = stream::try_unfold(Some((writer, opened)), |state| async move {
         let Some((mut writer, mut opened)) = state else { return Ok(None) };
@@ -217,11 +221,7 @@ fn answer(content_type: &str, body: Body) -> Response {
     response
 }
 
-fn sized(
-    content_type: &str,
-    bytes: u64,
-    chunks: BoxStream<'static, Result<Bytes, DicomError>>,
-) -> Response {
+fn sized(content_type: &str, bytes: u64, chunks: BoxStream<'static, Result<Bytes, DicomError>>) -> Response {
     let mut response = answer(content_type, Body::from_stream(logged(chunks)));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
     response

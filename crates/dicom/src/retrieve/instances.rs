@@ -52,7 +52,9 @@ pub(super) async fn retrieve(
     let mut page = VecDeque::from(first);
     match (page.pop_front(), page.is_empty()) {
         (None, _) => Err(DicomError::NotFound(missing(target))),
-        (Some(only), true) => Ok(Retrieved::One(Box::new(open(archive, only, selected.transfer_syntax).await?))),
+        (Some(only), true) => {
+            Ok(Retrieved::One(Box::new(open(archive, only, selected.transfer_syntax).await?)))
+        }
         (Some(first), false) => {
             if let Wanted::Uid(uid) = selected.transfer_syntax {
                 return Err(DicomError::CannotTranscode(several_matched(uid)));

@@ -27,7 +27,8 @@ pub(crate) struct MetadataCache(Cache<SeriesKey, Pack>);
 
 impl MetadataCache {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &SeriesKey, pack: &Pack| u32::try_from(pack.compressed.len() + 256).unwrap_or(u32::MAX);
+        let weigh =
+            |_: &SeriesKey, pack: &Pack| u32::try_from(pack.compressed.len() + 256).unwrap_or(u32::MAX);
         Self(Cache::builder().max_capacity(bytes_max).weigher(weigh).build())
     }
 

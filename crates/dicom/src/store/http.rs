@@ -42,7 +42,7 @@ pub(crate) async fn store(
     let asked = StoreRequest { version: request.version, study: uids.study };
     let mut store = Store::new(&archive, &request.permit, &request.context, asked);
     match receive(&archive, &mut store, form, body).await {
-        Ok(response) => Ok(answer(response, &headers)),
+        Ok(response) => Ok(answer(response, &headers, &archive.0.settings.base_url)),
         Err(error) => {
             store.abandon().await;
             Err(error)
@@ -76,7 +76,8 @@ fn unsupported(text: &str) -> DicomError {
 
 fn form(headers: &HeaderMap) -> Result<Form, DicomError> {
     let refused = || unsupported("The specified content type is not supported.");
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
+    let value =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
     let media_type = MediaType::parse(value).map_err(|_| refused())?;
     match media_type.essence() {
         DICOM => Ok(Form::Single),
@@ -159,7 +160,7 @@ fn of_multipart<E: std::error::Error>(error: MultipartError<E>) -> DicomError {
     }
 }
 
-fn answer(response: StoreResponse, headers: &HeaderMap) -> Response {
+fn answer(response: StoreResponse, headers: &HeaderMap, base_url: &str) -> Response {
     let status = match response.status {
         StoreStatus::NoContent => StatusCode::NO_CONTENT,
         StoreStatus::Success => StatusCode::OK,
@@ -167,13 +168,13 @@ fn answer(response: StoreResponse, headers: &HeaderMap) -> Response {
         StoreStatus::Conflict => StatusCode::CONFLICT,
     };
     let mut answer = match response.dataset {
-        Some(dataset) => {
-            (status, [(header::CONTENT_TYPE, DICOM_JSON)], dataset.to_string()).into_response()
-        }
+        Some(dataset) => (status, [(header::CONTENT_TYPE, DICOM_JSON)], dataset.to_string()).into_response(),
         None => status.into_response(),
     };
     if response.warns_of_multiple_values {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("-");
+        // HTTP/2 has no Host header.
+        let own = || base_url.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or("-");
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_else(own);
         if let Ok(warning) = HeaderValue::try_from(format!("299 {host}: \"{MULTIPLE_VALUES}\"")) {
             answer.headers_mut().insert(header::WARNING, warning);
         }

@@ -24,7 +24,7 @@ const FOLDED_BYTES_MAX: usize = 1024;
 const NAME_WORDS_MAX: usize = 32;
 
 /// Makes the rows of an instance whose file's place is filled in later.
-pub(super) fn new_instance(instance: &Instance, accepted: Box<Accepted>) -> Result<NewInstance, DicomError> {
+pub(super) fn new_instance(instance: &Instance, accepted: Accepted) -> Result<NewInstance, DicomError> {
     let dataset = instance.dataset();
     let omitted = &accepted.omitted;
     let json = json::to_json(&dataset, omitted);

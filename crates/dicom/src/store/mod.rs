@@ -36,7 +36,7 @@ use crate::{
     request::ApiVersion,
 };
 
-pub(crate) use received::{Receiver, Received};
+pub(crate) use received::{Received, Receiver};
 pub(crate) use response::StoreResponse;
 
 use prepare::{Prepared, prepare};
@@ -161,7 +161,10 @@ impl Store {
     pub(crate) async fn abandon(mut self) {
         while !self.working.is_empty() {
             if let Err(error) = self.finish_one().await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a part of a failed request failed too");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a part of a failed request failed too"
+                );
             }
         }
         for new in self.parts.drain(..).flatten().filter_map(|prepared| prepared.new).collect::<Vec<_>>() {

@@ -112,7 +112,7 @@ fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Pr
                 comments: accepted.comments.clone(),
                 has_multiple_values: accepted.has_multiple_values,
             };
-            Ok(Prepared { item, new: Some(Box::new(index_row::new_instance(&instance, accepted)?)) })
+            Ok(Prepared { item, new: Some(Box::new(index_row::new_instance(&instance, *accepted)?)) })
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) enum Received {
 
 /// Bytes in pieces, with the permits for the memory they use.
 pub(crate) struct Pieces {
-    pub(super) pieces: Vec<Bytes>,
+    list: Vec<Bytes>,
     pub(super) bytes: usize,
     permits: Vec<OwnedSemaphorePermit>,
 }
@@ -46,12 +46,7 @@ pub(crate) struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     pub(crate) fn new(blobs: &'a Blobs, memory: &'a Arc<Semaphore>) -> Self {
-        Self {
-            blobs,
-            memory,
-            held: Pieces { pieces: Vec::new(), bytes: 0, permits: Vec::new() },
-            staged: None,
-        }
+        Self { blobs, memory, held: Pieces { list: Vec::new(), bytes: 0, permits: Vec::new() }, staged: None }
     }
 
     /// Takes the next bytes.
@@ -60,10 +55,10 @@ impl<'a> Receiver<'a> {
             return Ok(staged.write(piece).await?);
         }
         self.held.bytes += piece.len();
-        self.held.pieces.push(piece);
+        self.held.list.push(piece);
         if self.held.bytes > MEMORY_BYTES_MAX || !self.reserve() {
             let mut staged = Box::new(self.blobs.stage().await?);
-            for piece in self.held.pieces.drain(..) {
+            for piece in self.held.list.drain(..) {
                 staged.write(piece).await?;
             }
             self.held.permits.clear();
@@ -105,7 +100,7 @@ pub(super) struct PiecesReader<'a> {
 impl<'a> PiecesReader<'a> {
     pub(super) fn new(pieces: &'a Pieces) -> Self {
         let length = u64::try_from(pieces.bytes).unwrap_or(u64::MAX);
-        Self { pieces: &pieces.pieces, piece_start: 0, index: 0, position: 0, length }
+        Self { pieces: &pieces.list, piece_start: 0, index: 0, position: 0, length }
     }
 
     /// The bytes from the present position to the end of its piece.
@@ -156,7 +151,7 @@ impl Pieces {
     pub(super) fn with_zeroed_preamble(&self) -> Vec<Bytes> {
         let mut left = PREAMBLE.len();
         let mut pieces = vec![PREAMBLE];
-        for piece in &self.pieces {
+        for piece in &self.list {
             let skip = left.min(piece.len());
             left -= skip;
             if skip < piece.len() {
@@ -172,8 +167,8 @@ mod tests {
     use super::*;
 
     fn pieces(all: &[&'static [u8]]) -> Pieces {
-        let pieces: Vec<Bytes> = all.iter().map(|piece| Bytes::from_static(piece)).collect();
-        Pieces { bytes: pieces.iter().map(Bytes::len).sum(), pieces, permits: Vec::new() }
+        let list: Vec<Bytes> = all.iter().map(|piece| Bytes::from_static(piece)).collect();
+        Pieces { bytes: list.iter().map(Bytes::len).sum(), list, permits: Vec::new() }
     }
 
     #[test]
@@ -199,7 +194,7 @@ mod tests {
         file.extend_from_slice(b"DICM");
         let (head, tail) = file.split_at(50);
         let pieces = Pieces {
-            pieces: vec![Bytes::copy_from_slice(head), Bytes::copy_from_slice(tail)],
+            list: vec![Bytes::copy_from_slice(head), Bytes::copy_from_slice(tail)],
             bytes: 132,
             permits: Vec::new(),
         };

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::Router;
@@ -69,12 +70,7 @@ impl TestArchive {
         Self::with_blobs(test_db, settings, blobs, folder).await
     }
 
-    async fn with_blobs(
-        test_db: TestDb,
-        settings: ArchiveSettings,
-        blobs: Blobs,
-        folder: TempDir,
-    ) -> Self {
+    async fn with_blobs(test_db: TestDb, settings: ArchiveSettings, blobs: Blobs, folder: TempDir) -> Self {
         let db = test_db.db.clone();
         db.migrate(&[hilum_audit::MIGRATIONS, MIGRATIONS]).await.unwrap();
         let clock = Arc::new(TestClock::at(Timestamp::from_second(NOW).unwrap()));
@@ -144,9 +140,14 @@ impl TestArchive {
         files_below(&self.blob_folder())
     }
 
-    /// What waits in the staging folder.
-    pub(crate) fn staged_files(&self) -> Vec<PathBuf> {
-        files_below(&self.folder.path().join("staging"))
+    /// Whether nothing waits in the staging folder. Files are removed in the background: gives that a while.
+    pub(crate) async fn staging_is_empty(&self) -> bool {
+        let emptied = async {
+            while !files_below(&self.folder.path().join("staging")).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), emptied).await.is_ok()
     }
 
     pub(crate) fn advance_hours(&self, hours: i64) {

@@ -204,7 +204,7 @@ fn big_endian(tag: u32, vr: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Encapsulated pixel data with an empty offset table, one fragment each.
-pub(crate) fn fragments(fragments: &[&[u8]]) -> Vec<u8> {
+fn fragments(fragments: &[&[u8]]) -> Vec<u8> {
     let mut out = tag_bytes(0x7FE0_0010).to_vec();
     out.extend(b"OB\0\0\xff\xff\xff\xff");
     let mut item = |tag: u32, content: &[u8]| {

@@ -8,8 +8,6 @@ mod tokens;
 
 pub(crate) use archive::{TestArchive, settings};
 pub(crate) use body::{Body, Part, chunked, parts_of};
-pub(crate) use file::{
-    BIG_ENDIAN, DEFLATED, EXPLICIT, File, IMPLICIT, JPEG, JPEG_2000, encapsulated, fragments,
-};
+pub(crate) use file::{BIG_ENDIAN, DEFLATED, EXPLICIT, File, IMPLICIT, JPEG, JPEG_2000, encapsulated};
 pub(crate) use request::{Answer, Request};
 pub(crate) use tokens::{NOW, OWNER, READER, WRITER, token, token_for};

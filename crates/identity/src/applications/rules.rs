@@ -161,9 +161,8 @@ fn redirect_uri(uri: &str, platform: Platform, personal: bool) -> Result<(), &'s
         return Err("has a query, which is not allowed where personal accounts may sign in");
     }
     match (url.scheme(), url.host()) {
-        ("https", Some(_)) => Ok(()),
-        // RFC 8252 §7.3; [::1] is not taken by Entra.
-        ("http", Some(Host::Domain("localhost"))) => Ok(()),
+        // http for loopback: RFC 8252 §7.3; [::1] is not taken by Entra.
+        ("https", Some(_)) | ("http", Some(Host::Domain("localhost"))) => Ok(()),
         ("http", Some(Host::Ipv4(address))) if address.is_loopback() => Ok(()),
         ("http", _) => Err("uses http, which is allowed for localhost only"),
         ("javascript" | "data" | "file" | "vbscript" | "blob" | "about", _) => {

@@ -252,7 +252,7 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Every failure once. The match has no `_`: a new variant does not compile until it stands in the list.
+    /// Every failure once. The pattern must name each: a new variant does not compile until it stands here, too.
     pub(super) fn all() -> Vec<OAuthError> {
         use OAuthError as E;
         let x = || "x".to_owned();
@@ -290,21 +290,37 @@ mod tests {
             E::Internal(IdentityError::Password),
         ];
         for error in &all {
-            match error {
-                E::MissingParameter(_)
-                | E::BadParameter(_)
-                | E::Malformed(_)
-                | E::TooLarge
-                | E::Method(_) => {}
-                E::TenantNotFound(_) | E::TenantMalformed(_) | E::NoTenant | E::UnknownInstance(_) => {}
-                E::UnsupportedGrantType(_) | E::ApplicationNotFound(_) | E::ApplicationDisabled(_) => {}
-                E::ServicePrincipalDisabled(_) | E::CredentialRequired | E::WrongSecret(_) => {}
-                E::SecretExpired(_) | E::PublicClient | E::AssertionSubject | E::AssertionAudience => {}
-                E::AssertionTime | E::AssertionSignature | E::AssertionMalformed | E::ScopeNotDefault(_) => {}
-                E::SeveralResources(_) | E::ResourceContradictsScope | E::ResourceNotFound(_) => {}
-                E::NotAssigned(_) | E::CrossOrigin | E::TooManyAttempts { .. } => {}
-                E::Unavailable(_) | E::Internal(_) => {}
-            }
+            let (E::MissingParameter(_)
+            | E::BadParameter(_)
+            | E::Malformed(_)
+            | E::TooLarge
+            | E::Method(_)
+            | E::TenantNotFound(_)
+            | E::TenantMalformed(_)
+            | E::NoTenant
+            | E::UnknownInstance(_)
+            | E::UnsupportedGrantType(_)
+            | E::ApplicationNotFound(_)
+            | E::ApplicationDisabled(_)
+            | E::ServicePrincipalDisabled(_)
+            | E::CredentialRequired
+            | E::WrongSecret(_)
+            | E::SecretExpired(_)
+            | E::PublicClient
+            | E::AssertionSubject
+            | E::AssertionAudience
+            | E::AssertionTime
+            | E::AssertionSignature
+            | E::AssertionMalformed
+            | E::ScopeNotDefault(_)
+            | E::SeveralResources(_)
+            | E::ResourceContradictsScope
+            | E::ResourceNotFound(_)
+            | E::NotAssigned(_)
+            | E::CrossOrigin
+            | E::TooManyAttempts { .. }
+            | E::Unavailable(_)
+            | E::Internal(_)) = error;
         }
         all
     }

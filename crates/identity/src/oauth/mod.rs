@@ -45,10 +45,12 @@ pub(crate) fn router(identity: Identity) -> Router {
         ("/{tenant}/oauth2/v2.0/authorize", any(discovery::authorize)),
         ("/{tenant}/oauth2/authorize", any(discovery::authorize)),
     ];
-    let router = routes.into_iter().fold(Router::new(), |router, (path, handler)| {
-        router.route(path, handler.clone()).route(&format!("{path}/"), handler)
-    });
-    router.with_state(identity)
+    routes
+        .into_iter()
+        .fold(Router::new(), |all, (path, handler)| {
+            all.route(path, handler.clone()).route(&format!("{path}/"), handler)
+        })
+        .with_state(identity)
 }
 
 /// A JSON answer in the spelling of Entra's content type.

@@ -36,15 +36,15 @@ pub(crate) enum Version {
     V2,
 }
 
-/// When the token holds.
+/// When the token holds, in seconds since 1970 (NumericDate, RFC 7519 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
     /// `iat` and `nbf`.
-    pub(crate) not_before_s: i64,
+    pub(crate) not_before: i64,
     /// `exp`.
-    pub(crate) expires_s: i64,
-    /// What the client is told: one second less than the rest.
-    pub(crate) expires_in_s: i64,
+    pub(crate) expires_at: i64,
+    /// What the client is told, in seconds from now: one less than is left.
+    pub(crate) expires_in: i64,
 }
 
 #[derive(Serialize)]
@@ -95,7 +95,7 @@ impl Identity {
         self.0.random.fill(&mut chance);
         let life_s = LIFE_MIN_S + i64::from(u32::from_le_bytes(chance)) % (LIFE_SPREAD_S + 1);
         let now_s = now.as_second();
-        Times { not_before_s: now_s - BACKDATED_S, expires_s: now_s + life_s, expires_in_s: life_s - 1 }
+        Times { not_before: now_s - BACKDATED_S, expires_at: now_s + life_s, expires_in: life_s - 1 }
     }
 
     /// Signs a token. No transaction is open and no lock held meanwhile; the work runs off the async threads.
@@ -119,9 +119,9 @@ fn v1<'a>(token: &'a AppToken, issuer: &'a str, tid: TenantId) -> ClaimsV1<'a> {
     ClaimsV1 {
         aud: &token.audience,
         iss: issuer,
-        iat: token.times.not_before_s,
-        nbf: token.times.not_before_s,
-        exp: token.times.expires_s,
+        iat: token.times.not_before,
+        nbf: token.times.not_before,
+        exp: token.times.expires_at,
         appid: token.client.app_id(),
         appidacr: token.client.acr(),
         idp: issuer,
@@ -140,9 +140,9 @@ fn v2<'a>(token: &'a AppToken, issuer: &'a str, tid: TenantId) -> ClaimsV2<'a> {
     ClaimsV2 {
         aud: token.resource,
         iss: issuer,
-        iat: token.times.not_before_s,
-        nbf: token.times.not_before_s,
-        exp: token.times.expires_s,
+        iat: token.times.not_before,
+        nbf: token.times.not_before,
+        exp: token.times.expires_at,
         azp: token.client.app_id(),
         azpacr: token.client.acr(),
         idtyp: "app",

@@ -212,7 +212,7 @@ async fn rotate(
             (Rotation::Emergency, _) => sql::delete(tx, &key.kid).await?,
             (Rotation::Planned, KeyState::Current) => sql::retire(tx, &key.kid, stamp.at_ms).await?,
             (Rotation::Planned, KeyState::Retired) if !is_published(key, now) => {
-                sql::delete(tx, &key.kid).await?
+                sql::delete(tx, &key.kid).await?;
             }
             (Rotation::Planned, KeyState::Retired | KeyState::Next) => {}
         }

@@ -12,7 +12,8 @@ pub struct Migration {
     pub number: i64,
     /// What it does, in a few words.
     pub name: &'static str,
-    /// Statements separated by semicolons. `{{identity}}` stands for a self-numbering key column.
+    /// Statements separated by semicolons. `{{identity}}` stands for the type of a self-numbering key column, `{{key}}`
+    /// for that of an integer key whose numbers the program gives.
     pub sql: Sql,
 }
 

@@ -2,7 +2,9 @@
 
 use dicom_dictionary_std::tags;
 
-use crate::testing::{BIG_ENDIAN, DEFLATED, EXPLICIT, File, IMPLICIT, JPEG, JPEG_2000, TestArchive, encapsulated};
+use crate::testing::{
+    BIG_ENDIAN, DEFLATED, EXPLICIT, File, IMPLICIT, JPEG, JPEG_2000, TestArchive, encapsulated,
+};
 
 const MULTIPART: &str = "multipart/related; type=\"application/octet-stream\"";
 const STORED: &str = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
@@ -101,12 +103,27 @@ async fn frames_of_many_bytes_are_streamed() {
 async fn what_is_no_frame_is_refused() {
     let archive = TestArchive::one().await;
     let geometry = file(4).image(4, 4, 2).us(tags::ROWS, 4000);
-    archive.store(&[file(1).image(4, 4, 2), file(2), encapsulated(file(3), JPEG, &[b"ab", b"cd"]), geometry]).await;
+    archive
+        .store(&[file(1).image(4, 4, 2), file(2), encapsulated(file(3), JPEG, &[b"ab", b"cd"]), geometry])
+        .await;
     let get = async |n: u32, frames: &str, accept: &str| {
         let answer = archive.get(&path(n, frames)).accept(accept).send().await;
         (answer.status, answer.text())
     };
-    for list in ["0", "-1", "a", "1,", ",1", "1,,2", "1.5", "0,1", "99999999999", "1;2", "%20", &vec!["1"; 10_001].join(",")] {
+    for list in [
+        "0",
+        "-1",
+        "a",
+        "1,",
+        ",1",
+        "1,,2",
+        "1.5",
+        "0,1",
+        "99999999999",
+        "1;2",
+        "%20",
+        &vec!["1"; 10_001].join(","),
+    ] {
         let (status, text) = get(1, list, MULTIPART).await;
         assert_eq!(status, 400, "{list}");
         assert!(text.starts_with("The specified frames value is not valid."), "{text}");
@@ -121,7 +138,8 @@ async fn what_is_no_frame_is_refused() {
     assert_eq!(get(2, "1", MULTIPART).await, missing, "no pixel data");
     assert_eq!(get(4, "1", MULTIPART).await.0, 406, "pixel data shorter than the image");
     assert_eq!(get(9, "1", MULTIPART).await, (404, "The specified instance cannot be found.".to_owned()));
-    let several = "The accept header is supported for single frame retrieval, use multi-part accept header instead.";
+    let several =
+        "The accept header is supported for single frame retrieval, use multi-part accept header instead.";
     assert_eq!(get(1, "1,2", "application/octet-stream").await, (400, several.to_owned()));
     for accept in ["application/dicom", "image/jp2", "image/jpeg", "multipart/related"] {
         assert_eq!(get(1, "1", accept).await.0, 406, "{accept}");

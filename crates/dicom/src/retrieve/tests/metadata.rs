@@ -88,7 +88,10 @@ async fn the_etag_tells_versions_apart() {
         assert_eq!(tags().await, first, "asking changes nothing");
         archive.store(&[file(2)]).await;
         let second = tags().await;
-        assert!(first[0] != second[0] && first[1] != second[1] && first[2] == second[2], "{first:?} {second:?}");
+        assert!(
+            first[0] != second[0] && first[1] != second[1] && first[2] == second[2],
+            "{first:?} {second:?}"
+        );
         // A refused duplicate changes nothing.
         archive.post("/v2/studies").single(file(2)).send().await;
         assert_eq!(tags().await, second);
@@ -117,7 +120,9 @@ async fn what_the_client_has_is_not_sent_again() {
                 let request = archive.get(&format!("{path}/metadata")).accept(JSON);
                 request.header("if-none-match", known).send().await
             };
-            for known in [&etag, bare, "*", &format!("W/{etag}"), &format!("\"x\", {etag}"), &format!("x,{bare}")] {
+            for known in
+                [&etag, bare, "*", &format!("W/{etag}"), &format!("\"x\", {etag}"), &format!("x,{bare}")]
+            {
                 let answer = get(known).await;
                 assert_eq!((answer.status, answer.body.len()), (304, 0), "{known}");
                 assert_eq!(answer.header("etag"), Some(etag.as_str()));

@@ -64,9 +64,14 @@ async fn parts_must_be_dicom_and_only_the_first_may_leave_it_out() {
         let answer = archive.post("/v2/studies").multipart(&body).send().await;
         assert_eq!(answer.status, 415, "{headers}");
     }
-    assert_eq!(archive.count("SELECT COUNT(*) FROM instance").await, 2, "the good part went with the bad one");
+    assert_eq!(
+        archive.count("SELECT COUNT(*) FROM instance").await,
+        2,
+        "the good part went with the bad one"
+    );
     assert_eq!(archive.blob_files().len(), 2, "and its file too");
-    let parameters = "Content-Type: Application/DICOM; transfer-syntax=1.2.840.10008.1.2.1\r\nContent-ID: <a>\r\n";
+    let parameters =
+        "Content-Type: Application/DICOM; transfer-syntax=1.2.840.10008.1.2.1\r\nContent-ID: <a>\r\n";
     let body = Body::default().part(parameters, file(5).to_bytes());
     assert_eq!(archive.post("/v2/studies").multipart(&body).send().await.status, 200);
 }
@@ -114,11 +119,11 @@ async fn a_large_part_goes_through_the_disk() {
         let answer = archive.get(path).accept("application/dicom; transfer-syntax=*").send().await;
         assert!(answer.body == sent);
         assert_eq!(answer.header("content-length"), Some(sent.len().to_string().as_str()));
-        assert!(archive.staged_files().is_empty());
+        assert!(archive.staging_is_empty().await);
         // A large part that is refused leaves nothing either.
         let refused = file(3).image(1024, 1024, 3).without(tags::PATIENT_ID);
         assert_eq!(archive.post("/v2/studies").single(&refused).send().await.status, 409);
-        assert!(archive.staged_files().is_empty());
+        assert!(archive.staging_is_empty().await);
         assert_eq!(archive.blob_files().len(), 2);
     }
 }
@@ -143,7 +148,9 @@ async fn a_body_over_the_limit_is_refused() {
         ),
         (
             "single",
-            archive.post("/v2/studies").body("application/dicom", crate::testing::chunked(&large.to_bytes(), 999)),
+            archive
+                .post("/v2/studies")
+                .body("application/dicom", crate::testing::chunked(&large.to_bytes(), 999)),
         ),
         ("4 GB claimed", archive.post("/v2/studies").single(file(1)).header("content-length", "4294967296")),
     ];

@@ -15,7 +15,7 @@ fn file(n: u32) -> File {
 async fn assert_untouched(archive: &TestArchive, case: &str) {
     assert!(archive.is_empty().await, "{case}: rows");
     assert!(archive.blob_files().is_empty(), "{case}: files {:?}", archive.blob_files());
-    assert!(archive.staged_files().is_empty(), "{case}: staged files");
+    assert!(archive.staging_is_empty().await, "{case}: staged files");
 }
 
 #[tokio::test]
@@ -52,6 +52,45 @@ async fn a_connection_that_is_lost_stores_nothing() {
     }
 }
 
+/// Over a real socket: the client sends half of its body and goes away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_disconnects_half_way_stores_nothing() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for archive in TestArchive::all().await {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tasks = tokio_util::task::TaskTracker::new();
+        let server = tasks.spawn(axum::serve(listener, archive.router.clone()).into_future());
+        let send = async |body: &Body, bytes: usize| {
+            let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+            let content = body.bytes();
+            let head = format!(
+                "POST /v2/studies HTTP/1.1\r\nHost: archive.test\r\nAuthorization: Bearer {}\r\nAccept: */*\r\n\
+                 Content-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                archive.owner,
+                body.content_type(),
+                content.len()
+            );
+            client.write_all(head.as_bytes()).await.unwrap();
+            client.write_all(&content[..bytes]).await.unwrap();
+            client
+        };
+        let body = Body::of(&[file(1), file(2).image(1024, 1024, 3), file(3)]);
+        let length = body.bytes().len();
+        for bytes in [10, 1000, 5 * 1024 * 1024, length - 10] {
+            drop(send(&body, bytes).await);
+        }
+        // The server goes on, and a whole request afterwards is alone.
+        let mut answer = String::new();
+        let whole = Body::of(&[file(7)]);
+        send(&whole, whole.bytes().len()).await.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(archive.count("SELECT COUNT(*) FROM instance").await, 1);
+        assert!(archive.staging_is_empty().await);
+        server.abort();
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_is_given_up_stores_nothing() {
     for archive in TestArchive::all().await {
@@ -61,7 +100,7 @@ async fn a_request_that_is_given_up_stores_nothing() {
                 archive.post("/v2/studies").body(&body.content_type(), body.standing_still(after)).send();
             assert!(tokio::time::timeout(Duration::from_millis(300), request).await.is_err());
             assert!(archive.is_empty().await);
-            assert!(archive.staged_files().is_empty(), "{after}");
+            assert!(archive.staging_is_empty().await, "{after}");
         }
         // Files that were written already belong to nobody: the sweep takes them a day later.
         archive.advance_hours(25);
@@ -120,9 +159,11 @@ async fn odd_but_readable_files_are_stored() {
     for archive in TestArchive::all().await {
         let unknown_vr = [file(1).to_bytes(), b"\x50\x00\x10\x00ZZ\0\0\x02\0\0\0ab".to_vec()].concat();
         let odd_length = [file(2).to_bytes(), b"\x50\x00\x10\x00LO\x03\0abc".to_vec()].concat();
-        let wrong_charset = file(3)
-            .text(tags::SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 999")
-            .bytes(tags::PATIENT_NAME, "PN", b"M\xfcller\xff");
+        let wrong_charset = file(3).text(tags::SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 999").bytes(
+            tags::PATIENT_NAME,
+            "PN",
+            b"M\xfcller\xff",
+        );
         let private = file(4).text(Tag(0x0009, 0x0010), "LO", "ACME").text(Tag(0x0009, 0x1001), "ZZ", "x");
         for bytes in [unknown_vr, odd_length, wrong_charset.to_bytes(), private.to_bytes()] {
             let answer = archive.post("/v2/studies").single(bytes).send().await;
@@ -148,7 +189,7 @@ async fn a_blob_store_that_fails_is_told_and_nothing_is_visible() {
             assert!(!answer.text().contains("dicom"), "no path in {}", answer.text());
         }
         assert!(archive.is_empty().await);
-        assert!(archive.staged_files().is_empty());
+        assert!(archive.staging_is_empty().await);
         std::fs::remove_file(&folder).unwrap();
         archive.store(&[file(1), file(2)]).await;
     }

@@ -115,7 +115,9 @@ async fn an_implicit_file_is_remarked() {
 #[tokio::test]
 async fn any_transfer_syntax_is_stored_as_it_is() {
     for archive in TestArchive::all().await {
-        for (n, uid) in ["1.2.3.4.5.6.7", "1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.90"].iter().enumerate() {
+        for (n, uid) in
+            ["1.2.3.4.5.6.7", "1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.90"].iter().enumerate()
+        {
             let file = File::new("1.2", "1.2.3", &format!("1.2.3.{n}")).transfer_syntax(uid);
             archive.store(std::slice::from_ref(&file)).await;
             let path = format!("/v2/studies/1.2/series/1.2.3/instances/1.2.3.{n}");

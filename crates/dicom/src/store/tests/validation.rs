@@ -101,7 +101,11 @@ async fn an_invalid_indexed_attribute_refuses_in_v1_and_is_left_out_in_v2() {
 async fn an_invalid_other_attribute_is_ignored_in_v1_and_remarked_in_v2() {
     for archive in TestArchive::all().await {
         let invalid = |uid| {
-            File::new("1.2", "1.2.3", uid).text(tags::PATIENT_SEX, "CS", "male?").text(tags::SLICE_THICKNESS, "DS", "thin")
+            File::new("1.2", "1.2.3", uid).text(tags::PATIENT_SEX, "CS", "male?").text(
+                tags::SLICE_THICKNESS,
+                "DS",
+                "thin",
+            )
         };
         let answer = store(&archive, "v1", &invalid("1.2.3.4")).await;
         assert_eq!(answer.status, 200);
@@ -109,7 +113,8 @@ async fn an_invalid_other_attribute_is_ignored_in_v1_and_remarked_in_v2() {
         let answer = store(&archive, "v2", &invalid("1.2.3.5")).await;
         assert_eq!(answer.status, 202);
         assert_json_snapshot!("invalid_other_v2", answer.json());
-        let metadata = archive.get("/v2/studies/1.2/metadata").accept("application/dicom+json").send().await.json();
+        let metadata =
+            archive.get("/v2/studies/1.2/metadata").accept("application/dicom+json").send().await.json();
         assert_eq!(metadata[0]["00100040"]["Value"][0], "male?", "stored by v1: {metadata}");
         assert!(metadata[1].get("00100040").is_none(), "stored by v2: {metadata}");
     }
@@ -137,6 +142,12 @@ async fn several_values_warn_in_v1_and_the_first_is_indexed() {
         let warning = "299 archive.test: \"One or more indexed Dicom tag(s) have multiple values, only first value is indexed.\"";
         assert_eq!(answer.header("warning"), Some(warning));
         assert_eq!(archive.rows("SELECT modality FROM series").await[0].text(0).unwrap(), "ct");
+        let answer = store(&archive, "v1", &several("1.2.3.6")).await;
+        assert_eq!(
+            answer.header("warning"),
+            Some(warning),
+            "the service's own host where the client names none"
+        );
         let answer = store(&archive, "v2", &several("1.2.3.5")).await;
         assert_eq!((answer.status, answer.header("warning")), (200, None));
     }
@@ -157,7 +168,12 @@ async fn text_that_lies_about_its_kind_breaks_no_database() {
             .text(tags::INSTANCE_NUMBER, "IS", "99999999999999999999999");
         for version in ["v1", "v2"] {
             let answer = store(&archive, version, &odd).await;
-            assert!(matches!(answer.status, 200 | 202 | 409), "{version} {} {}", answer.status, answer.text());
+            assert!(
+                matches!(answer.status, 200 | 202 | 409),
+                "{version} {} {}",
+                answer.status,
+                answer.text()
+            );
         }
         let answer = archive.get("/v2/studies?PatientID=P1").accept("application/dicom+json").send().await;
         assert!(matches!(answer.status, 200 | 204), "{}", answer.text());
@@ -173,11 +189,16 @@ async fn the_newest_instance_wins_where_it_has_values() {
             instance(2).text(tags::PATIENT_NAME, "PN", "Roe^Richard").without(tags::STUDY_DATE),
         ]);
         assert_eq!(archive.post("/v2/studies").multipart(&body).send().await.status, 200);
-        archive.store(&[instance(3).text(tags::STUDY_DESCRIPTION, "LO", "").text(tags::MODALITY, "CS", "MR")]).await;
-        let answer = archive.post("/v2/studies").single(instance(4).text(tags::PATIENT_ID, "LO", "")).send().await;
+        archive
+            .store(&[instance(3).text(tags::STUDY_DESCRIPTION, "LO", "").text(tags::MODALITY, "CS", "MR")])
+            .await;
+        let answer =
+            archive.post("/v2/studies").single(instance(4).text(tags::PATIENT_ID, "LO", "")).send().await;
         assert_eq!(answer.status, 202);
         let row = &archive
-            .rows("SELECT patient_name, study_description, study_date, patient_id, modality FROM study, series")
+            .rows(
+                "SELECT patient_name, study_description, study_date, patient_id, modality FROM study, series",
+            )
             .await[0];
         // Instances 3 and 4 call the patient Doe again.
         let seen: Vec<String> = (0..5).map(|column| row.text(column).unwrap()).collect();

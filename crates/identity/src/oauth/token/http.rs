@@ -118,16 +118,16 @@ fn success(endpoint: Endpoint, issued: &Issued) -> Response {
     match endpoint {
         Endpoint::V2 => json_body(&AnswerV2 {
             token_type: "Bearer",
-            expires_in: times.expires_in_s,
-            ext_expires_in: times.expires_in_s,
+            expires_in: times.expires_in,
+            ext_expires_in: times.expires_in,
             access_token: token,
         }),
         Endpoint::V1 => json_body(&AnswerV1 {
             token_type: "Bearer",
-            expires_in: times.expires_in_s.to_string(),
-            ext_expires_in: times.expires_in_s.to_string(),
-            expires_on: times.expires_s.to_string(),
-            not_before: times.not_before_s.to_string(),
+            expires_in: times.expires_in.to_string(),
+            ext_expires_in: times.expires_in.to_string(),
+            expires_on: times.expires_at.to_string(),
+            not_before: times.not_before.to_string(),
             resource: &issued.resource,
             access_token: token,
         }),
@@ -193,7 +193,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthErro
     }
     axum::body::to_bytes(body, FORM_BYTES_MAX).await.map_err(|error| {
         let limit = std::error::Error::source(&error)
-            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
         if limit { OAuthError::TooLarge } else { OAuthError::Malformed("the body could not be read") }
     })
 }

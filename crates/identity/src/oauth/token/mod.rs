@@ -114,6 +114,7 @@ impl Identity {
                     app_id: Some(token.client.app_id().to_string()),
                     display: None,
                 };
+                metrics::counter!("hilum_tokens_issued_total").increment(1);
                 let mut event = Event::new(Action::TokenIssued, Outcome::Success, actor);
                 event.target = Some(token.resource.to_string());
                 event.detail =
@@ -125,6 +126,9 @@ impl Identity {
                 let outcome = if ours { Outcome::Failed } else { Outcome::Refused };
                 let app_id = form.get("client_id").map(quoted);
                 let actor = Actor { subject: None, app_id, display: None };
+                // The codes are a closed list, so the label cannot grow without bound.
+                metrics::counter!("hilum_tokens_refused_total", "code" => error.row().code.to_string())
+                    .increment(1);
                 let mut event = Event::new(Action::TokenRefused, outcome, actor);
                 event.detail = Some(format!("AADSTS{}", error.row().code));
                 event
@@ -232,7 +236,7 @@ impl Identity {
         })?;
         Ok(AccessToken {
             token: Secret::new(issued.access_token),
-            expires_at: Timestamp::from_second(issued.times.expires_s).unwrap_or(Timestamp::MAX),
+            expires_at: Timestamp::from_second(issued.times.expires_at).unwrap_or(Timestamp::MAX),
             tenant_id,
         })
     }
