@@ -82,7 +82,8 @@ def comparable(value):
         return [comparable(item) for item in value]
     if isinstance(value, (int, float)):
         return float(value)
-    return value.strip() if isinstance(value, str) else value
+    # PS3.18 F.2.5: an empty value is null; pydicom writes "".
+    return value.strip() or None if isinstance(value, str) else value
 
 
 SAMPLE = (

@@ -455,8 +455,8 @@ def test_a_stolen_key_is_dropped_at_once(own_server):
     server = own_server()
     client = server.register("tests stolen key")
     # A token that was verified a moment ago is looked at again only after some minutes, and a running server reads its
-    # keys every few seconds: so each of these is used once, until one is refused.
-    unused = [server.token(client) for _ in range(30)]
+    # keys every half minute: so each of these is used once, until one is refused.
+    unused = [server.token(client) for _ in range(50)]
     server.command("key", "rotate", "--force")
     refused = False
     for token in unused:

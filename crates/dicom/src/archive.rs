@@ -83,10 +83,14 @@ pub(crate) struct Inner {
     pub(crate) stores: Semaphore,
     /// Memory for parts being received: see [`crate::store::Receiver`].
     pub(crate) memory: Arc<Semaphore>,
+    /// Parts that are read and judged at the same time: that takes a core, and memory for their headers.
+    pub(crate) judging: Semaphore,
     /// Files that are converted in memory at the same time.
     pub(crate) conversions: Semaphore,
 }
 
+/// Honest parts are judged within a millisecond; a few more than there are cores hide the wait for staged files.
+const JUDGED_AT_ONCE: usize = 16;
 /// Each conversion holds a file of up to 100 MB, twice for a moment.
 const CONVERSIONS_AT_ONCE: usize = 2;
 
@@ -110,6 +114,7 @@ impl Archive {
             metadata_cache,
             stores,
             memory: crate::store::http::memory(),
+            judging: Semaphore::new(JUDGED_AT_ONCE),
             conversions: Semaphore::new(CONVERSIONS_AT_ONCE),
         }))
     }

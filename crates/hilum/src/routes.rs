@@ -23,7 +23,10 @@ pub(crate) fn all(house: &House) -> Router {
 }
 
 fn descriptions(origin: &str) -> Vec<(&'static str, serde_json::Value)> {
-    vec![("dicom", hilum_dicom::openapi(&format!("{origin}/dicom")))]
+    vec![
+        ("identity", hilum_identity::openapi(origin)),
+        ("dicom", hilum_dicom::openapi(&format!("{origin}/dicom"))),
+    ]
 }
 
 /// `/portal`, until the portal is there: what this is and where its parts are. Tells nothing that discovery does not.

@@ -44,7 +44,7 @@ pub use error::IdentityError;
 pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
 pub use groups::Group;
 pub use init::{InitOutcome, InitRequest};
-pub use oauth::{AccessToken, ClientCredential};
+pub use oauth::{AccessToken, ClientCredential, openapi};
 pub use role_assignments::{
     NewRoleAssignment, PrincipalRef, RoleAssignment, RoleAssignmentFilter, RoleDefinition, RoleKind,
 };

@@ -96,7 +96,10 @@ impl App {
 
     /// Stops background work and closes the database.
     pub async fn close(self) {
-        self.house.close().await;
+        let Self { house, router, _database, _folder, .. } = self;
+        // The router's handles keep the audit trail open.
+        drop(router);
+        house.close().await;
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn prepare(
     let judged_request = std::sync::Arc::clone(request);
     match received {
         Received::Memory(pieces) => {
-            let (judged, pieces) = blocking(move || {
+            let (judged, pieces) = blocking(archive, move || {
                 let judged = judge(read_instance(PiecesReader::new(&pieces), &LIMITS), &judged_request);
                 (judged, pieces)
             })
@@ -61,7 +61,7 @@ pub(super) async fn prepare(
         }
         Received::Staged(mut staged) => {
             let file = staged.reader().await?;
-            let judged = blocking(move || {
+            let judged = blocking(archive, move || {
                 judge(read_instance(BufReader::with_capacity(64 * 1024, file), &LIMITS), &judged_request)
             })
             .await?;
@@ -77,7 +77,11 @@ pub(super) async fn prepare(
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DicomError> {
+async fn blocking<T: Send + 'static>(
+    archive: &Archive,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, DicomError> {
+    let _turn = archive.0.judging.acquire().await.map_err(|_| DicomError::Busy)?;
     tokio::task::spawn_blocking(work).await.map_err(|_| DicomError::Bug("judging a part panicked"))
 }
 

@@ -13,7 +13,7 @@ use hilum_kernel::{SeededRandom, TestClock};
 use hilum_storage::{
     blobs::{BlobConfig, Blobs},
     contract::{TestDb, databases},
-    db::{Row, Sql},
+    db::{DbConfig, Row, Sql},
 };
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub(crate) struct TestArchive {
     pub(crate) clock: Arc<TestClock>,
     /// A token with all rights.
     pub(crate) owner: String,
-    _db: TestDb,
+    test_db: TestDb,
     folder: TempDir,
 }
 
@@ -85,7 +85,11 @@ impl TestArchive {
             settings,
         });
         let router = archive.router();
-        Self { archive, router, clock, owner: token(&[OWNER]), _db: test_db, folder }
+        Self { archive, router, clock, owner: token(&[OWNER]), test_db, folder }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.test_db.config, DbConfig::Postgres { .. })
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Request {

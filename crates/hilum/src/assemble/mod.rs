@@ -29,6 +29,9 @@ use crate::{
 /// How long a finished background job can be asked about.
 const JOBS_KEPT_HOURS: i64 = 30 * 24;
 
+/// How long the end waits for background work. A request that was cut off may still hold the audit trail open.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Every table of the house.
 pub(crate) const MIGRATIONS: &[Migrations] =
     &[jobs::MIGRATIONS, hilum_audit::MIGRATIONS, hilum_identity::MIGRATIONS, hilum_dicom::MIGRATIONS];
@@ -112,9 +115,7 @@ impl Directory {
     pub async fn close(self) {
         let Self { db, audit, identity, origin: _, tasks } = self;
         drop((audit, identity));
-        tasks.close();
-        tasks.wait().await;
-        db.close().await;
+        finish(&tasks, &db).await;
     }
 }
 
@@ -200,10 +201,17 @@ impl House {
         self.stop.cancel();
         let Self { db, identity, archive, audit, worker, tasks, .. } = self;
         drop((identity, archive, audit, worker));
-        tasks.close();
-        tasks.wait().await;
-        db.close().await;
+        finish(&tasks, &db).await;
     }
+}
+
+/// Waits for tasks that end by themselves once nobody needs them any more, but not for ever.
+async fn finish(tasks: &TaskTracker, db: &Db) {
+    tasks.close();
+    if tokio::time::timeout(FINISH_TIMEOUT, tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = tasks.len(), "some background work did not end in time");
+    }
+    db.close().await;
 }
 
 fn archive_settings(ground: &Ground, origin: &str, tenant: TenantId) -> ArchiveSettings {

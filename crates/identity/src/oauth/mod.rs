@@ -4,6 +4,7 @@ mod client_authentication;
 mod discovery;
 mod error;
 mod form;
+mod openapi;
 mod scopes;
 mod sql;
 mod tenant;
@@ -27,26 +28,41 @@ use crate::Identity;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use throttle::Throttle;
+pub use openapi::openapi;
 pub use token::{AccessToken, ClientCredential};
 
-/// Every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
+/// Every path of the protocol, in the order of [`router`]'s handlers.
+const PATHS: [&str; 9] = [
+    "/{tenant}/v2.0/.well-known/openid-configuration",
+    "/{tenant}/.well-known/openid-configuration",
+    "/{tenant}/discovery/v2.0/keys",
+    "/{tenant}/discovery/keys",
+    "/{tenant}/discovery/instance",
+    "/{tenant}/oauth2/v2.0/token",
+    "/{tenant}/oauth2/token",
+    "/{tenant}/oauth2/v2.0/authorize",
+    "/{tenant}/oauth2/authorize",
+];
+
+/// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
 pub(crate) fn router(identity: Identity) -> Router {
     let read = |handler: MethodRouter<Identity>| handler.options(discovery::options);
     let token =
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
-    let routes: [(&str, MethodRouter<Identity>); 9] = [
-        ("/{tenant}/v2.0/.well-known/openid-configuration", read(get(discovery::document_v2))),
-        ("/{tenant}/.well-known/openid-configuration", read(get(discovery::document_v1))),
-        ("/{tenant}/discovery/v2.0/keys", read(get(discovery::keys))),
-        ("/{tenant}/discovery/keys", read(get(discovery::keys))),
-        ("/{tenant}/discovery/instance", read(get(discovery::instance))),
-        ("/{tenant}/oauth2/v2.0/token", token(post(token::post_v2))),
-        ("/{tenant}/oauth2/token", token(post(token::post_v1))),
-        ("/{tenant}/oauth2/v2.0/authorize", any(discovery::authorize)),
-        ("/{tenant}/oauth2/authorize", any(discovery::authorize)),
+    let handlers: [MethodRouter<Identity>; 9] = [
+        read(get(discovery::document_v2)),
+        read(get(discovery::document_v1)),
+        read(get(discovery::keys)),
+        read(get(discovery::keys)),
+        read(get(discovery::instance)),
+        token(post(token::post_v2)),
+        token(post(token::post_v1)),
+        any(discovery::authorize),
+        any(discovery::authorize),
     ];
-    routes
+    PATHS
         .into_iter()
+        .zip(handlers)
         .fold(Router::new(), |all, (path, handler)| {
             all.route(path, handler.clone()).route(&format!("{path}/"), handler)
         })

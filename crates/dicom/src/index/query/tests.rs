@@ -305,7 +305,7 @@ async fn hot_queries_enter_through_an_index() {
             Access::Walk { newest: None },
             "study_by_partition (partition_key=?)",
         ),
-        ("series of a study", of_study(Level::Series, false), Access::Scope, "series USING INDEX"),
+        ("series of a study", of_study(Level::Series, false), Access::Scope, "series USING COVERING INDEX"),
         (
             "instances of a study",
             of_study(Level::Instance, false),

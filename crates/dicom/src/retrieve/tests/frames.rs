@@ -46,6 +46,18 @@ async fn native_frames_in_the_order_asked() {
 }
 
 #[tokio::test]
+async fn big_endian_frames_are_left_alone_on_request() {
+    let archive = TestArchive::one().await;
+    let sent = file(1).image(2, 3, 2).transfer_syntax(BIG_ENDIAN);
+    archive.store(std::slice::from_ref(&sent)).await;
+    let parts = archive.get(&path(1, "2")).accept(STORED).send().await.parts().await;
+    assert_eq!(parts[0].content_type, format!("application/octet-stream; transfer-syntax={BIG_ENDIAN}"));
+    let turned: Vec<u8> =
+        sent.value(tags::PIXEL_DATA)[12..].chunks(2).flat_map(|word| [word[1], word[0]]).collect();
+    assert_eq!(parts[0].content, turned);
+}
+
+#[tokio::test]
 async fn encapsulated_frames_as_they_are_stored() {
     for archive in TestArchive::all().await {
         let frames: [&[u8]; 3] = [b"first!", b"second", b"3rd frame."];

@@ -208,6 +208,30 @@ async fn a_database_that_fails_is_told_and_nothing_is_visible() {
     }
 }
 
+/// PostgreSQL cuts all our connections: some requests are put off, the next ones work, and what was said is true.
+#[tokio::test]
+async fn a_database_that_goes_away_comes_back() {
+    for archive in TestArchive::all().await {
+        if !archive.is_postgres() {
+            continue;
+        }
+        let mut stored = 0;
+        for n in 1..=40 {
+            if n % 8 == 1 {
+                let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                archive.archive.0.db.read().await.unwrap().fetch_all(cut, &[]).await.unwrap();
+            }
+            let answer = archive.post("/v2/studies").single(file(n)).send().await;
+            assert!(matches!(answer.status, 200 | 503), "{} {}", answer.status, answer.text());
+            stored += i64::from(answer.status == 200);
+        }
+        assert!(stored >= 20, "{stored} of 40");
+        assert_eq!(archive.count("SELECT COUNT(*) FROM instance").await, stored);
+        assert_eq!(archive.count("SELECT instance_count FROM study").await, stored);
+    }
+}
+
 async fn execute(archive: &TestArchive, sql: hilum_storage::db::Sql) {
     use futures::FutureExt as _;
     use hilum_storage::db::DbError;
