@@ -81,6 +81,7 @@ fn applications() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, line by line")]
 fn the_lines_of_microsofts_articles() {
     let hilum = hilum();
     let id = hilum.ok(&["app", "create", "--display-name", "n", "--query", "appId", "-o", "tsv"]);

@@ -22,7 +22,8 @@ async fn rights_follow_the_role() {
         assert!(challenge.starts_with("Bearer"), "{challenge}");
 
         let (owner, reader) = (app.token(&owner).await, app.token(&reader).await);
-        assert!(app.get("/dicom/v2/studies", Some(&reader)).await.status.is_success());
+        let found = app.get("/dicom/v2/studies", Some(&reader)).await;
+        assert!(found.status.is_success(), "{} {:?} {}", found.status, found.headers, found.text());
         let store = |token: &str| {
             Request::post("/dicom/v2/studies")
                 .header("authorization", format!("Bearer {token}"))

@@ -87,7 +87,7 @@ impl App {
 
     /// `GET`, with a bearer token if there is one.
     pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {
-        let mut request = Request::get(path);
+        let mut request = Request::get(path).header("accept", "*/*");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -64,17 +64,27 @@ impl<O: Observer> http_body::Body for Observed<O> {
     }
 }
 
-/// A request's body that fails when no byte comes for some time.
+/// The most that is read, and thrown away, of a body that nobody wanted to read to its end.
+const DRAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long that may take.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A request's body that fails when no byte comes for some time, and that is drained when it is dropped before its end.
+///
+/// An answer to a request whose body is still on its way (401 to a store, say) would otherwise be lost: the server would
+/// close a connection with unread bytes, and the client would see it broken instead of reading why.
 pub(crate) struct IdleLimited {
     inner: Body,
     idle: Duration,
+    /// Whether nothing more is to be had: the body's end or an error was seen.
+    ended: bool,
     /// Armed only while we wait, so that a body that is already here costs no timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl IdleLimited {
     pub(crate) fn wrap(inner: Body, idle: Duration) -> Body {
-        if inner.is_end_stream() { inner } else { Body::new(Self { inner, idle, timer: None }) }
+        if inner.is_end_stream() { inner } else { Body::new(Self { inner, idle, ended: false, timer: None }) }
     }
 }
 
@@ -99,14 +109,18 @@ impl http_body::Body for IdleLimited {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if polled.is_ready() {
+        if let Poll::Ready(frame) = &polled {
+            self.ended = !matches!(frame, Some(Ok(_)));
             self.timer = None;
             return polled;
         }
         let idle = self.idle;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(Error::new(Stalled)))),
+            Poll::Ready(()) => {
+                self.ended = true;
+                Poll::Ready(Some(Err(Error::new(Stalled))))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -117,5 +131,28 @@ impl http_body::Body for IdleLimited {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+impl Drop for IdleLimited {
+    fn drop(&mut self) {
+        if self.ended || self.inner.is_end_stream() {
+            return;
+        }
+        let rest = std::mem::take(&mut self.inner);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // Bounded in bytes and time, and ends with its connection; nobody has to wait for it.
+            runtime.spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(rest)));
+        }
+    }
+}
+
+async fn drain(mut body: Body) {
+    let mut bytes = 0;
+    while bytes < DRAINED_BYTES_MAX {
+        match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => return,
+        }
     }
 }

@@ -56,8 +56,9 @@ pub(crate) async fn journey(ground: &Ground, house: &House, steps: &Steps) -> Re
     step.done(&format!("3 series, {} slices, {} MB", study.slices.len(), study.bytes() / 1_000_000));
 
     let sample = ground.data.path().join("demo-slice.dcm");
-    let (first, ca) = (study.slices.first().context("the phantom has no slices")?, ground.data.tls("ca.pem"));
-    tokio::fs::write(&sample, &first.file).await.context("cannot write demo-slice.dcm")?;
+    let (spare, ca) =
+        (study.spare.as_ref().context("the phantom has no spare slice")?, ground.data.tls("ca.pem"));
+    tokio::fs::write(&sample, &spare.file).await.context("cannot write demo-slice.dcm")?;
     let journey = Journey {
         origin: Arc::clone(&house.origin),
         tenant: house.tenant_id.to_string(),
@@ -65,8 +66,8 @@ pub(crate) async fn journey(ground: &Ground, house: &House, steps: &Steps) -> Re
         client_id,
         client_secret,
         study_uid: study.uid.clone(),
-        series_uid: first.series_uid.clone(),
-        instance_uid: first.instance_uid.clone(),
+        series_uid: spare.series_uid.clone(),
+        instance_uid: spare.instance_uid.clone(),
         sample: std::path::absolute(&sample).unwrap_or(sample).display().to_string(),
     };
     Walk { http, journey: &journey, study: &study, random: &*ground.random }.go(steps).await?;
@@ -243,17 +244,19 @@ impl Walk<'_> {
     }
 
     async fn frame(&self, token: &Token) -> Result<String> {
-        let journey = self.journey;
+        let stored = self.study.slices.first().context("the phantom has no slices")?;
         let url = self.url(&format!(
             "studies/{}/series/{}/instances/{}/frames/1",
-            journey.study_uid, journey.series_uid, journey.instance_uid
+            self.study.uid, stored.series_uid, stored.instance_uid
         ));
         let accept = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
         let (content_type, body) = self.get(token, &url, accept).await?;
         let boundary = multipart::boundary(&content_type).context("the answer names no boundary")?;
         let parts = multipart::read(&body, boundary)?;
-        let stored = self.study.slices.first().map(phantom::Slice::pixels);
-        ensure!(parts.len() == 1 && parts.first() == stored.as_ref(), "the frame is not what was stored");
+        ensure!(
+            parts.len() == 1 && parts.first() == Some(&stored.pixels()),
+            "the frame is not what was stored"
+        );
         Ok(format!("{} bytes, the same", parts.first().map_or(0, Bytes::len)))
     }
 
@@ -299,11 +302,11 @@ pub(crate) fn curl_lines(journey: &Journey) -> String {
          TOKEN=$(curl -s {origin}/{tenant}/oauth2/v2.0/token -d grant_type=client_credentials \\\n  \
          -d client_id={client_id} --data-urlencode 'client_secret={secret}' \\\n  \
          --data-urlencode 'scope={RESOURCE}/.default' | sed -E 's/.*\"access_token\" ?: ?\"([^\"]+)\".*/\\1/')\n\
-         # store one slice\n\
+         # store one slice more\n\
          curl -s {origin}/dicom/v2/studies -H \"Authorization: Bearer $TOKEN\" -H 'Accept: application/dicom+json' \\\n  \
-         -H 'Content-Type: application/dicom' --data-binary '@{sample}'\n\
+         -H 'Content-Type: application/dicom' --data-binary '@{sample}'; echo\n\
          # search\n\
-         curl -s '{origin}/dicom/v2/studies?PatientID={patient}' -H \"Authorization: Bearer $TOKEN\"\n\
+         curl -s '{origin}/dicom/v2/studies?PatientID={patient}' -H \"Authorization: Bearer $TOKEN\"; echo\n\
          # retrieve one instance, and compare\n\
          curl -s {origin}/dicom/v2/studies/{study_uid}/series/{series_uid}/instances/{instance_uid} \\\n  \
          -H \"Authorization: Bearer $TOKEN\" -H 'Accept: application/dicom; transfer-syntax=*' | cmp - '{sample}' && echo same",

@@ -45,6 +45,8 @@ const HEAD: [Ellipsoid; 8] = [
 pub(super) struct Study {
     pub(super) uid: String,
     pub(super) slices: Vec<Slice>,
+    /// One slice more, which is left for people to store.
+    pub(super) spare: Option<Slice>,
 }
 
 /// One file of it.
@@ -77,7 +79,7 @@ impl Study {
 pub(super) fn study(random: &dyn Random) -> Study {
     let uid = new_uid(random);
     let frame_of_reference = new_uid(random);
-    let mut slices = Vec::new();
+    let (mut slices, mut spare) = (Vec::new(), None);
     for (at, (description, kernel, noise, contrast)) in (1_u16..).zip(SERIES) {
         let series = Series {
             study_uid: &uid,
@@ -88,13 +90,14 @@ pub(super) fn study(random: &dyn Random) -> Study {
             kernel,
         };
         let mut chance = Chance::new(random);
-        for number in 1..=SLICES {
+        let mut make = |number: u16| {
             let z = (f64::from(number) - 0.5) / f64::from(SLICES) * 1.8 - 0.9;
-            let pixels = cut(z, noise, contrast, &mut chance);
-            slices.push(series.slice(number, new_uid(random), &pixels));
-        }
+            series.slice(number, new_uid(random), &cut(z, noise, contrast, &mut chance))
+        };
+        slices.extend((1..=SLICES).map(&mut make));
+        spare.get_or_insert_with(|| make(SLICES + 1));
     }
-    Study { uid, slices }
+    Study { uid, slices, spare }
 }
 
 /// UIDs from random UUIDs (PS3.5 §B.2).

@@ -40,8 +40,8 @@ pub(super) fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .statement_cache_capacity(256)
         .row_buffer_size(256)
-        // 8 MiB of pages per connection; the operating system caches the rest.
-        .pragma("cache_size", "-8192")
+        // Pages per connection in KiB; the operating system caches the rest, once for all connections.
+        .pragma("cache_size", "-2048")
         .pragma("temp_store", "memory")
         // A longer log between checkpoints: fewer stalls while storing.
         .pragma("wal_autocheckpoint", "4000")

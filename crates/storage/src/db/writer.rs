@@ -87,7 +87,7 @@ pub(super) async fn run(mut tx: WriteTx, mut queue: mpsc::Receiver<Box<dyn Job>>
             let _ = tx.script("ROLLBACK").await;
         }
         for job in batch.drain(..) {
-            job.finish(result.as_ref().map(|()| ()).map_err(again));
+            job.finish(result.as_ref().copied().map_err(again));
         }
     }
 }
