@@ -25,10 +25,10 @@ use serde::Serialize;
 
 use crate::Identity;
 
+pub use openapi::openapi;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use throttle::Throttle;
-pub use openapi::openapi;
 pub use token::{AccessToken, ClientCredential};
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.

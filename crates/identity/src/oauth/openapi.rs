@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn every_routed_path_but_the_unbuilt_authorize_is_described() {
         let document = openapi("https://localhost:8443");
-        let described: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let described: Vec<&str> =
+            document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
         for path in super::super::PATHS.iter().filter(|path| !path.ends_with("/authorize")) {
             assert!(described.contains(path), "{path}");
         }
