@@ -6,6 +6,8 @@
 //! [`Blobs::stage`].
 
 mod bucket;
+#[cfg(target_os = "linux")]
+mod cached;
 mod error;
 mod key;
 mod local;
@@ -167,6 +169,9 @@ impl Blobs {
     async fn read_part(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         match &self.0.backend {
             Backend::Local(local) => {
+                if let Some(bytes) = local.read_cached(key, range.as_ref()) {
+                    return Ok(bytes);
+                }
                 let (local, key) = (Arc::clone(local), key.clone());
                 blocking(move || local.read(&key, range)).await
             }
