@@ -56,19 +56,23 @@ pub struct RemoteKeysOptions {
     pub retry_every: SignedDuration,
     /// How long one document may take.
     pub timeout: Duration,
+    /// How long a request waits for keys, somebody else's fetch included. The fetch goes on without it.
+    pub wait_max: Duration,
     /// Certificates of further authorities (PEM), for issuers with a private one.
     pub extra_roots_pem: Option<Vec<u8>>,
-    /// Permits plain HTTP to other hosts than this one. For test networks.
+    /// Where keys may come over plain HTTP.
     pub plain_http: PlainHttp,
 }
 
 /// To whom plain HTTP may be spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PlainHttp {
+    /// To nobody.
+    Never,
     /// Only to loopback addresses.
     #[default]
     Loopback,
-    /// To everybody.
+    /// To everybody. For test networks.
     Anywhere,
 }
 
@@ -80,6 +84,7 @@ impl Default for RemoteKeysOptions {
             refresh_every: SignedDuration::from_secs(30),
             retry_every: SignedDuration::from_secs(2),
             timeout: Duration::from_secs(10),
+            wait_max: Duration::from_secs(5),
             extra_roots_pem: None,
             plain_http: PlainHttp::Loopback,
         }
@@ -116,14 +121,16 @@ pub enum RemoteKeysError {
 }
 
 /// A cached key set of an issuer elsewhere.
-pub struct RemoteKeys {
+pub struct RemoteKeys(Arc<Source>);
+
+struct Source {
     at: KeysAt,
     client: Client,
     clock: Arc<dyn Clock>,
     options: RemoteKeysOptions,
     state: Mutex<State>,
     /// Held while fetching: one fetch at a time.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Default)]
@@ -169,63 +176,80 @@ impl RemoteKeys {
             .tls_certs_merge(roots)
             .build()
             .map_err(RemoteKeysError::Client)?;
-        let (state, fetching) = (Mutex::default(), tokio::sync::Mutex::new(()));
-        Ok(Self { at, client, clock, options, state, fetching })
+        let (state, fetching) = (Mutex::default(), Arc::default());
+        Ok(Self(Arc::new(Source { at, client, clock, options, state, fetching })))
     }
 
     /// Fetches the keys now: at start, so that a wrong configuration shows itself, and in a readiness check.
     pub async fn refresh(&self) -> Result<(), RemoteKeysError> {
-        let _one_at_a_time = self.fetching.lock().await;
-        self.attempt().await
+        let _one_at_a_time = self.0.fetching.lock().await;
+        self.0.attempt().await
     }
+}
 
-    async fn find_keys(&self, hint: KeyHint<'_>) -> Result<Vec<Arc<VerifyingKey>>, KeysUnavailable> {
+impl Source {
+    async fn find_keys(self: &Arc<Self>, hint: KeyHint<'_>) -> Result<Vec<Arc<VerifyingKey>>, KeysUnavailable> {
         let before = self.state();
         let found = hint.select(&before.keys);
         let age = self.age(&before);
         if age == Age::Fresh && !found.is_empty() {
             return Ok(found);
         }
-        if age == Age::Stale && !found.is_empty() {
-            // These keys will do if newer ones do not come soon, or if somebody else is already asking.
-            if let Ok(_one_at_a_time) = self.fetching.try_lock()
-                && self.is_due()
-            {
-                let _ = tokio::time::timeout(STALE_WAIT, self.attempt()).await;
-            }
-        } else {
-            // Waits for a fetch that is under way; after it, a new one is not due.
-            let _one_at_a_time = self.fetching.lock().await;
-            if self.is_due() {
-                let _ = self.attempt().await;
-            }
-        }
+        // Stale keys will do if newer ones do not come soon, or if somebody else is already asking.
+        let will_do = age == Age::Stale && !found.is_empty();
+        let wait = if will_do { STALE_WAIT.min(self.options.wait_max) } else { self.options.wait_max };
+        let waited = tokio::time::timeout(wait, self.renew(will_do)).await;
         let after = self.state();
-        if self.age(&after) == Age::Unusable { Err(KeysUnavailable) } else { Ok(hint.select(&after.keys)) }
+        let found = hint.select(&after.keys);
+        if self.age(&after) == Age::Unusable || (waited.is_err() && found.is_empty()) {
+            return Err(KeysUnavailable);
+        }
+        Ok(found)
     }
 
-    /// One fetch, counted whether it succeeds, fails or is dropped half-way.
-    async fn attempt(&self) -> Result<(), RemoteKeysError> {
-        let now = self.clock.now();
-        self.change(|state| state.attempted_at = Some(now));
-        match self.fetch().await {
-            Ok(keys) => {
-                self.change(|state| {
-                    state.keys = keys.verifying_keys().into_iter().map(Arc::new).collect();
-                    state.fetched_at = Some(now);
-                });
-                Ok(())
-            }
-            Err(error) => {
-                let url = self.at.url();
-                tracing::warn!(
-                    url,
-                    error = &error as &dyn std::error::Error,
-                    "an issuer's keys were not renewed"
-                );
-                Err(error)
-            }
+    /// Fetches the keys if that is due. When a fetch is under way already, waits for it, unless in a hurry; after it,
+    /// a new one is not due.
+    async fn renew(self: &Arc<Self>, hurried: bool) {
+        let fetching = Arc::clone(&self.fetching);
+        let one_at_a_time = if hurried {
+            let Ok(free) = fetching.try_lock_owned() else { return };
+            free
+        } else {
+            fetching.lock_owned().await
+        };
+        if !self.is_due() {
+            return;
         }
+        // A task of its own, so that the fetch goes on when this request no longer waits for it or its client is gone:
+        // otherwise whoever sends tokens and hangs up could keep everybody from the issuer's new keys.
+        let source = Arc::clone(self);
+        let fetch = tokio::spawn(async move {
+            let _held_until_the_end = one_at_a_time;
+            // A failure was logged, and shows in the age of the keys.
+            let _ = source.attempt().await;
+        });
+        let _ = fetch.await;
+    }
+
+    /// One fetch. It counts from its begin, should it be dropped half-way, and again from its end, as it may take
+    /// longer than the pause before the next.
+    async fn attempt(&self) -> Result<(), RemoteKeysError> {
+        let begun = self.clock.now();
+        self.change(|state| state.attempted_at = Some(begun));
+        let fetched = self.fetch().await;
+        let ended = self.clock.now();
+        self.change(|state| {
+            state.attempted_at = Some(ended);
+            if let Ok(keys) = &fetched {
+                state.keys = keys.verifying_keys().into_iter().map(Arc::new).collect();
+                state.fetched_at = Some(begun);
+            }
+        });
+        if let Err(error) = &fetched {
+            let url = self.at.url();
+            tracing::warn!(url, error = error as &dyn std::error::Error, "an issuer's keys were not renewed");
+        }
+        fetched.map(drop)
     }
 
     async fn fetch(&self) -> Result<JwkSet, RemoteKeysError> {
@@ -299,7 +323,7 @@ impl KeySource for RemoteKeys {
         &'a self,
         hint: KeyHint<'a>,
     ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
-        Box::pin(self.find_keys(hint))
+        Box::pin(self.0.find_keys(hint))
     }
 }
 
@@ -325,7 +349,8 @@ fn permitted(url: &str, plain_http: PlainHttp) -> Result<Url, RemoteKeysError> {
     let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     match parsed.scheme() {
         "https" => Ok(parsed),
-        "http" if is_loopback || plain_http == PlainHttp::Anywhere => Ok(parsed),
+        "http" if plain_http == PlainHttp::Anywhere => Ok(parsed),
+        "http" if plain_http == PlainHttp::Loopback && is_loopback => Ok(parsed),
         _ => Err(refused()),
     }
 }

@@ -21,7 +21,8 @@ pub struct ValidatorOptions {
     pub leeway: SignedDuration,
     /// Verified tokens remembered, about 1 KB each. Beyond: the least used is forgotten.
     pub cache_entries_max: u64,
-    /// After this time a token is verified again, so that a withdrawn key loses its force.
+    /// After this time a token is verified again, so that a withdrawn key loses its force. With the half minute for
+    /// which the keys themselves are remembered, that is within a minute.
     pub recheck_after: SignedDuration,
 }
 
@@ -30,7 +31,7 @@ impl Default for ValidatorOptions {
         Self {
             leeway: SignedDuration::from_mins(5),
             cache_entries_max: 10_000,
-            recheck_after: SignedDuration::from_mins(5),
+            recheck_after: SignedDuration::from_secs(30),
         }
     }
 }

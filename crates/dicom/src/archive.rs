@@ -86,13 +86,13 @@ pub(crate) struct Inner {
     /// Parts that are read and judged at the same time: that takes a core, and memory for their headers.
     pub(crate) judging: Semaphore,
     /// Files that are converted in memory at the same time.
-    pub(crate) conversions: Semaphore,
+    pub(crate) conversions: Arc<Semaphore>,
 }
 
 /// Honest parts are judged within a millisecond; a few more than there are cores hide the wait for staged files.
 const JUDGED_AT_ONCE: usize = 16;
-/// Each conversion holds a file of up to 100 MB, twice for a moment.
-const CONVERSIONS_AT_ONCE: usize = 2;
+/// Each conversion holds a file of up to 100 MB until its answer is sent, twice for a moment.
+const CONVERSIONS_AT_ONCE: usize = 4;
 
 /// The partition that all data is in while the feature is off (Azure: `Microsoft.Default`).
 pub(crate) const DEFAULT_PARTITION: PartitionKey = PartitionKey::new(1);
@@ -115,7 +115,7 @@ impl Archive {
             stores,
             memory: crate::store::http::memory(),
             judging: Semaphore::new(JUDGED_AT_ONCE),
-            conversions: Semaphore::new(CONVERSIONS_AT_ONCE),
+            conversions: Arc::new(Semaphore::new(CONVERSIONS_AT_ONCE)),
         }))
     }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use hilum_access::{AccessError, Action, Permit, authorize, bearer_token};
+use hilum_access::{AccessError, Action, Permit, TokenError, authorize, bearer_token};
 use hilum_audit::{Event, Outcome};
 use hilum_kernel::{InstanceUid, InvalidUid, SeriesUid, StudyUid};
 use hilum_web::RequestContext;
@@ -63,13 +63,16 @@ async fn permit<A: Action>(archive: &Archive, headers: &HeaderMap) -> Result<Per
 }
 
 async fn refuse(archive: &Archive, error: AccessError, context: &RequestContext) -> Response {
-    let mut event =
-        Event::new(hilum_audit::Action::AccessRefused, Outcome::Refused, hilum_audit::Actor::default());
-    event.detail = Some(error.to_string());
-    event.source = context.client_address.map(|address| address.to_string());
-    event.correlation = Some(context.correlation);
-    if let Err(lost) = archive.audit(event).await {
-        return DicomError::from(lost).into_response();
+    // Who sends nothing is told how to ask; that is no event, and must not make the database grow.
+    if error != AccessError::Token(TokenError::Missing) {
+        let mut event =
+            Event::new(hilum_audit::Action::AccessRefused, Outcome::Refused, hilum_audit::Actor::default());
+        event.detail = Some(error.to_string());
+        event.source = context.client_address.map(|address| address.to_string());
+        event.correlation = Some(context.correlation);
+        if let Err(lost) = archive.audit(event).await {
+            return DicomError::from(lost).into_response();
+        }
     }
     let refusal = archive.0.settings.challenge.refuse(&error);
     let mut response = (refusal.status, refusal.body).into_response();

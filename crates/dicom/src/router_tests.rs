@@ -101,23 +101,25 @@ async fn every_route_asks_for_a_token_and_the_right_one() {
 }
 
 #[tokio::test]
-async fn refusals_are_audited() {
+async fn refusals_are_audited_but_not_requests_without_a_token() {
     let archive = TestArchive::one().await;
     archive.get("/v2/studies/1.2").anonymous().send().await;
+    archive.get("/v2/studies/1.2").bearer("nonsense").send().await;
     archive.get("/v2/studies/1.2").bearer(&token(&[])).send().await;
     let rows = loop {
-        let rows = archive.rows("SELECT action, outcome FROM audit_event").await;
+        let rows = archive.rows("SELECT action, outcome, detail FROM audit_event ORDER BY id").await;
         if rows.len() == 2 {
             break rows;
         }
         tokio::task::yield_now().await;
     };
-    for row in rows {
+    for row in &rows {
         assert_eq!(
             (row.text(0).unwrap(), row.text(1).unwrap()),
             ("access.refused".to_owned(), "refused".to_owned())
         );
     }
+    assert_eq!(rows[0].text(2).unwrap(), "the token is malformed");
 }
 
 #[tokio::test]

@@ -201,3 +201,22 @@ fn init_again_changes_nothing_and_wrong_directories_are_told() {
     assert_eq!((elsewhere.code, elsewhere.err.contains("hilum init")), (1, true), "{}", elsewhere.err);
     assert!(!hilum.folder().join("elsewhere").exists(), "a wrong --data must not make a directory");
 }
+
+#[test]
+fn another_master_key_is_told_by_every_command() {
+    let hilum = hilum();
+    let file = hilum.data().join("keys/master.key");
+    let key = std::fs::read(&file).unwrap();
+    std::fs::write(&file, format!("{}=\n", "A".repeat(43))).unwrap();
+    for command in [&["app", "list"][..], &["init"], &["serve", "--listen", "localhost:0"]] {
+        let refused = hilum.run(command);
+        assert_eq!(refused.code, 1, "{command:?}: {}", refused.err);
+        assert!(refused.err.contains("not the one this database was made with"), "{}", refused.err);
+        assert!(refused.err.contains("copy keys/master.key"), "{}", refused.err);
+    }
+    let report = hilum.run(&["doctor"]);
+    assert!(report.out.contains("master key") && report.out.contains("HILUM_MASTER_KEY"), "{}", report.out);
+    assert_eq!(report.code, 1);
+    std::fs::write(&file, key).unwrap();
+    hilum.ok(&["app", "list"]);
+}

@@ -51,6 +51,9 @@ pub enum IdentityError {
     /// A signing key cannot be made or used.
     #[error("a signing key cannot be made or used")]
     Key(#[from] KeyError),
+    /// The current signing key does not open: the database belongs to another master key.
+    #[error("the master key is not the one this database was made with")]
+    WrongMasterKey,
     /// A value at rest cannot be sealed or opened.
     #[error("a value at rest cannot be sealed or opened")]
     Seal(#[from] SealError),

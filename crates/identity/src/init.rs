@@ -59,7 +59,8 @@ impl Identity {
     /// resources are known under the new one, too.
     ///
     /// # Errors
-    /// [`IdentityError::Invalid`] for a domain, name or password that cannot be.
+    /// [`IdentityError::Invalid`] for a domain, name or password that cannot be, [`IdentityError::WrongMasterKey`] for a
+    /// tenant that was made with another master key.
     pub async fn init(&self, request: InitRequest) -> Result<InitOutcome, IdentityError> {
         match self.tenant().await {
             Ok(tenant) => return self.found(tenant.clone()).await,
@@ -131,6 +132,7 @@ impl Identity {
     }
 
     async fn found(&self, tenant: Tenant) -> Result<InitOutcome, IdentityError> {
+        self.check_master_key().await?;
         self.refresh_seeds(&tenant).await?;
         let filter = crate::RoleAssignmentFilter {
             role: Some(GLOBAL_ADMINISTRATOR.to_owned()),

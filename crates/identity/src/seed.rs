@@ -113,6 +113,7 @@ fn dicom(origin: &str) -> ApplicationProperties {
             "https://dicom.healthcareapis.azure.com".to_owned(),
             "https://dicom.healthcareapis.azure.com/".to_owned(),
             format!("{origin}/dicom"),
+            format!("{origin}/dicom/"),
         ],
         api: Api {
             oauth2_permission_scopes: scopes

@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
+use http_body::Body as _;
 use hilum_kernel::{CorrelationId, Random};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, Span};
@@ -40,6 +41,10 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// a server that is only busy.
 const NEVER_SHED: [&str; 3] = ["/health/check", "/healthz", "/readyz"];
 
+/// An answer of at most so many bytes, known beforehand, gives its permit back before it is sent. Nothing but these
+/// bytes waits for the client, so that clients who never read refusals cannot hold every permit.
+const SMALL_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
 /// What the layers need to know.
 #[derive(Clone)]
 pub struct LayerSettings {
@@ -47,7 +52,7 @@ pub struct LayerSettings {
     pub origin: Arc<str>,
     /// Whether `X-Forwarded-For` comes from a proxy that we trust.
     pub trust_forwarded: bool,
-    /// How many requests may be under way, answers still being sent included. Beyond: 503.
+    /// How many requests may be under way, larger answers still being sent included. Beyond: 503.
     pub requests_max: usize,
     /// How long a request's body may stand still.
     pub body_idle: Duration,
@@ -106,6 +111,9 @@ async fn around(State(layers): State<Arc<Layers>>, mut request: Request, next: N
     ids.write(response.headers_mut());
     layers.secure(response.headers_mut());
     line.status = response.status();
+    if response.body().size_hint().exact().is_some_and(|bytes| bytes <= SMALL_ANSWER_BYTES_MAX) {
+        line.permit = None;
+    }
     response.map(|body| Observed::wrap(body, line))
 }
 
@@ -140,9 +148,10 @@ impl Layers {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         if self.hsts {
+            // Without includeSubDomains: other servers below our name are not ours to decide about.
             headers.insert(
                 header::STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+                HeaderValue::from_static("max-age=31536000"),
             );
         }
     }

@@ -26,6 +26,14 @@ fn router() -> Router {
         )
         .route("/panic", get(|method: Method| async move { assert_ne!(method, Method::GET, "planted") }))
         .route("/own", get(|| async { [(MS_REQUEST_ID, "11111111-2222-4333-8444-555555555555")] }))
+        .route("/small", get(|| async { vec![0_u8; 64 * 1024] }))
+        .route("/large", get(|| async { vec![0_u8; 64 * 1024 + 1] }))
+        .route(
+            "/stream",
+            get(|| async {
+                Body::from_stream(futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from("a"))]))
+            }),
+        )
         .route("/healthz", get(|| async { "ok" }))
 }
 
@@ -84,7 +92,7 @@ async fn a_panic_is_a_500_without_its_text() {
 #[tokio::test]
 async fn beyond_the_permits_requests_are_shed_until_an_answer_is_sent() {
     let app = wrap(router(), settings(1));
-    let held = app.clone().oneshot(request("/echo", &[])).await.unwrap();
+    let held = app.clone().oneshot(request("/large", &[])).await.unwrap();
     let shed = app.clone().oneshot(request("/echo", &[])).await.unwrap();
     assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(shed.headers()["retry-after"], "1");
@@ -92,6 +100,29 @@ async fn beyond_the_permits_requests_are_shed_until_an_answer_is_sent() {
     assert_eq!(probe.status(), StatusCode::OK);
     drop(held);
     assert_eq!(app.oneshot(request("/echo", &[])).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn small_answers_that_nobody_reads_hold_no_permit() {
+    let app = wrap(router(), settings(1));
+    let status = async |path: &str| {
+        let response = app.clone().oneshot(request(path, &[])).await.unwrap();
+        (response.status(), response)
+    };
+    let unread = [status("/small").await, status("/echo").await, status("/panic").await];
+    assert_eq!(unread.each_ref().map(|(status, _)| status.as_u16()), [200, 200, 500]);
+    // A length that is not known beforehand may be any: the permit stays until the body is gone.
+    let (_, stream) = status("/stream").await;
+    assert_eq!(status("/small").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text(stream).await, "a");
+    assert_eq!(status("/small").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn hsts_speaks_for_its_own_name_only() {
+    let settings = LayerSettings { origin: Arc::from("https://pacs.example.org"), ..settings(10) };
+    let response = wrap(router(), settings).oneshot(request("/echo", &[])).await.unwrap();
+    assert_eq!(response.headers()["strict-transport-security"], "max-age=31536000");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 use futures::future;
@@ -82,7 +83,10 @@ impl Issuer {
     }
 
     fn source(&self, clock: &Arc<TestClock>) -> RemoteKeys {
-        let options = RemoteKeysOptions::default();
+        self.source_with(clock, RemoteKeysOptions::default())
+    }
+
+    fn source_with(&self, clock: &Arc<TestClock>, options: RemoteKeysOptions) -> RemoteKeys {
         RemoteKeys::new(KeysAt::Issuer(self.url.clone()), clock.clone(), options).unwrap()
     }
 }
@@ -182,6 +186,52 @@ async fn many_callers_wait_for_one_fetch() {
     assert_eq!((issuer.asked(METADATA), issuer.asked("/keys")), (1, 1));
 }
 
+fn impatient() -> RemoteKeysOptions {
+    RemoteKeysOptions { wait_max: Duration::from_millis(500), ..RemoteKeysOptions::default() }
+}
+
+#[tokio::test]
+async fn a_request_waits_so_long_and_the_fetch_goes_on_without_it() {
+    let (issuer, clock) = (Issuer::start(&KEY), clock());
+    let source = issuer.source_with(&clock, impatient());
+    issuer.hold();
+    let callers = future::join_all((0..5).map(|_| finds(&source, KEY.kid())));
+    let found = tokio::time::timeout(Duration::from_secs(5), callers).await.unwrap();
+    assert!(found.into_iter().all(|found| found == Err(KeysUnavailable)));
+    issuer.release();
+    assert_eq!(finds(&source, KEY.kid()).await, Ok(true));
+    assert_eq!((issuer.asked(METADATA), issuer.asked("/keys")), (1, 1));
+
+    clock.advance(seconds(30));
+    issuer.publish(&[&KEY, &OTHER]);
+    issuer.hold();
+    // One who hangs up does not end it either.
+    let hung_up = tokio::time::timeout(Duration::from_millis(50), finds(&source, OTHER.kid())).await;
+    assert!(hung_up.is_err());
+    assert_eq!(finds(&source, OTHER.kid()).await, Err(KeysUnavailable), "a new key may be on its way");
+    assert_eq!(finds(&source, KEY.kid()).await, Ok(true), "a known key waits for nothing");
+    issuer.release();
+    assert_eq!(finds(&source, OTHER.kid()).await, Ok(true));
+    assert_eq!(issuer.asked(METADATA), 2);
+}
+
+#[tokio::test]
+async fn the_pause_begins_when_a_slow_attempt_ends() {
+    let (issuer, clock) = (Issuer::start(&KEY), clock());
+    let source = issuer.source_with(&clock, impatient());
+    issuer.page(METADATA, "500 Internal Server Error", String::new());
+    issuer.hold();
+    assert_eq!(finds(&source, KEY.kid()).await, Err(KeysUnavailable));
+    clock.advance(seconds(20));
+    issuer.release();
+    // Waits for the end of that attempt, and does not begin the next.
+    assert_eq!(finds(&source, KEY.kid()).await, Err(KeysUnavailable));
+    assert_eq!(issuer.asked(METADATA), 1);
+    clock.advance(seconds(2));
+    assert_eq!(finds(&source, KEY.kid()).await, Err(KeysUnavailable));
+    assert_eq!(issuer.asked(METADATA), 2);
+}
+
 #[tokio::test]
 async fn a_validator_follows_the_issuer_or_says_that_it_cannot() {
     let (issuer, clock) = (Issuer::start(&OTHER), clock());
@@ -246,6 +296,7 @@ fn plain_http_stays_on_the_machine_unless_permitted() {
         ("ftp://localhost", false, false),
         ("nonsense", false, false),
     ] {
+        assert_eq!(set_up(url, PlainHttp::Never), url.starts_with("https:"), "{url}");
         assert_eq!(set_up(url, PlainHttp::Loopback), loopback, "{url}");
         assert_eq!(set_up(url, PlainHttp::Anywhere), anywhere, "{url}");
     }

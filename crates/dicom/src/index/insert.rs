@@ -93,20 +93,20 @@ pub(crate) async fn insert(
     batch: Batch,
     instances: &[NewInstance],
 ) -> Result<Vec<Inserted>, DbError> {
-    let mut next = Numbers::take(tx, instances.len(), batch.at).await?;
+    let mut next = Numbers::lock(tx, batch.at).await?;
     let mut results = Vec::with_capacity(instances.len());
     let mut added: BTreeMap<SeriesKey, (StudyKey, i64, Watermark)> = BTreeMap::new();
     let mut known: Option<((StudyUid, SeriesUid), Parents)> = None;
     for new in instances {
-        let number = Number { watermark: next.watermark(), at_ticks: next.at_ticks };
         let uids = (new.study.clone(), new.series.clone());
         // The instances of a request mostly share their series: its rows are looked up once.
         let mut parents = match known.take() {
             Some((of, parents)) if of == uids => parents,
             _ => find_or_create(tx, batch.partition, new, &mut next).await?,
         };
-        let result = insert_instance(tx, batch, new, number, &mut parents).await?;
+        let result = insert_instance(tx, batch, new, next.present(), &mut parents).await?;
         if let Inserted::Stored(watermark) = result {
+            next.number();
             let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
             counter.1 += 1;
             counter.2 = watermark;
@@ -115,31 +115,41 @@ pub(crate) async fn insert(
         known = Some((uids, parents));
     }
     count(tx, &added).await?;
+    next.take(tx).await?;
     Ok(results)
 }
 
-/// Numbers of the sequence, taken all at once: three for each instance, as it may create its parents.
+/// Numbers of the sequence. Its row is locked first; only what was used is taken, so that a reader of the change feed
+/// meets no long gaps: at most two numbers of an instance's new parents lie between two entries.
 struct Numbers {
+    first: i64,
     last: i64,
     /// When: for the change feed.
     at_ticks: i64,
 }
 
 impl Numbers {
-    async fn take(tx: &mut WriteTx, instances: usize, at: jiff::Timestamp) -> Result<Self, DbError> {
-        let count = i64::try_from(instances).unwrap_or(i64::MAX / 3).saturating_mul(3);
-        let row = tx.fetch_optional(sql::TAKE, &[count.into(), change_feed::ticks(at).into()]).await?;
+    async fn lock(tx: &mut WriteTx, at: jiff::Timestamp) -> Result<Self, DbError> {
+        let row = tx.fetch_optional(sql::TAKE, &[0_i64.into(), change_feed::ticks(at).into()]).await?;
         let row = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?;
-        Ok(Self { last: row.int(0)? - count, at_ticks: row.int(1)? })
+        let last = row.int(0)?;
+        Ok(Self { first: last, last, at_ticks: row.int(1)? })
     }
 
+    async fn take(self, tx: &mut WriteTx) -> Result<(), DbError> {
+        let used = self.last - self.first;
+        tx.fetch_optional(sql::TAKE, &[used.into(), self.at_ticks.into()]).await.map(drop)
+    }
+
+    /// Uses up the next number.
     fn number(&mut self) -> i64 {
         self.last += 1;
         self.last
     }
 
-    fn watermark(&mut self) -> Watermark {
-        Watermark::new(self.number())
+    /// The next number, which a duplicate leaves to the one after it.
+    fn present(&self) -> Number {
+        Number { watermark: Watermark::new(self.last + 1), at_ticks: self.at_ticks }
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) const INDEX: Migration = Migration {
         UNIQUE (series_key, sop_instance_uid));
     CREATE INDEX instance_by_uid ON instance (partition_key, sop_instance_uid);
     CREATE INDEX instance_by_study ON instance (study_key, instance_key);
+    CREATE INDEX instance_by_series ON instance (series_key, instance_key);
     CREATE INDEX instance_by_blob ON instance (blob_key);
 
     CREATE TABLE instance_detail (

@@ -164,7 +164,7 @@ async fn open(blobs: Blobs, key: BlobKey, frame: Frame) -> Result<FrameStream, D
 
 /// Frames of a file that is turned into Explicit VR Little Endian first, as a whole.
 async fn converted(archive: &Archive, located: &Located, numbers: &[u32]) -> Result<Frames, DicomError> {
-    let pieces = to_explicit(archive, located).await?;
+    let (pieces, _turn) = to_explicit(archive, located).await?;
     let numbers = numbers.to_vec();
     let frames = tokio::task::spawn_blocking(move || frames_of(&Bytes::from(pieces.concat()), &numbers))
         .await

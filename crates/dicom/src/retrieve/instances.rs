@@ -1,12 +1,13 @@
 //! Retrieve instances as Part 10 files: one, or all of a series or study.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use hilum_access::{Permit, Read};
 use hilum_kernel::InstanceKey;
 use hilum_storage::blobs::BlobKey;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{NOT_SUPPORTED, TOO_LARGE_TO_TRANSCODE, TRANSCODE_BYTES_MAX, missing};
 use crate::{
@@ -99,6 +100,9 @@ fn many(
     .boxed()
 }
 
+/// How long a request waits for its turn to convert a file.
+const TURN_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// Opens one instance in the wanted transfer syntax.
 async fn open(archive: &Archive, located: Located, wanted: Wanted) -> Result<InstanceBytes, DicomError> {
     match wanted {
@@ -129,21 +133,29 @@ async fn transcoded(
     if wanted != EXPLICIT_LITTLE_ENDIAN || !transcode::is_uncompressed(&located.transfer_syntax) {
         return Err(DicomError::CannotTranscode(NOT_SUPPORTED.to_owned()));
     }
-    let pieces = to_explicit(archive, &located).await?;
+    let (pieces, turn) = to_explicit(archive, &located).await?;
     let bytes = pieces.iter().map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX)).sum();
-    let chunks = stream::iter(pieces.into_iter().map(Ok)).boxed();
+    // The turn ends with the answer: until then the converted file is in memory.
+    let chunks = stream::unfold((pieces.into_iter(), turn), async |(mut pieces, turn)| {
+        pieces.next().map(|piece| (Ok(piece), (pieces, turn)))
+    })
+    .boxed();
     Ok(InstanceBytes {
         transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(),
         content: Content::Stream { bytes, chunks },
     })
 }
 
-/// An uncompressed file in Explicit VR Little Endian.
-pub(super) async fn to_explicit(archive: &Archive, located: &Located) -> Result<Vec<Bytes>, DicomError> {
+/// An uncompressed file in Explicit VR Little Endian, with the turn to be kept as long as it is in memory.
+pub(super) async fn to_explicit(
+    archive: &Archive,
+    located: &Located,
+) -> Result<(Vec<Bytes>, OwnedSemaphorePermit), DicomError> {
     if located.blob_bytes > TRANSCODE_BYTES_MAX {
         return Err(DicomError::CannotTranscode(TOO_LARGE_TO_TRANSCODE.to_owned()));
     }
-    let _turn = archive.0.conversions.acquire().await.map_err(|_| DicomError::Busy)?;
+    let turn = Arc::clone(&archive.0.conversions).acquire_owned();
+    let Ok(Ok(turn)) = tokio::time::timeout(TURN_TIME_MAX, turn).await else { return Err(DicomError::Busy) };
     let key = BlobKey::parse(&located.blob_key)?;
     let stream = archive.0.blobs.stream(&key, None).await?;
     let mut file = BytesMut::with_capacity(usize::try_from(stream.bytes).unwrap_or(0));
@@ -152,11 +164,12 @@ pub(super) async fn to_explicit(archive: &Archive, located: &Located) -> Result<
         file.extend_from_slice(&chunk);
     }
     let file = file.freeze();
-    tokio::task::spawn_blocking(move || transcode::to_explicit(file))
+    let pieces = tokio::task::spawn_blocking(move || transcode::to_explicit(file))
         .await
         .map_err(|_| DicomError::Bug("transcoding panicked"))?
         .map_err(|error| {
             tracing::info!(error = &error as &dyn std::error::Error, "a file cannot be converted");
             DicomError::CannotTranscode(NOT_SUPPORTED.to_owned())
-        })
+        })?;
+    Ok((pieces, turn))
 }

@@ -156,6 +156,7 @@ async fn step(archive: &Archive, at: Step) -> Result<(Bytes, Option<Step>), Dico
     }
     let mut joined = Vec::new();
     let mut after = at.after;
+    let mut objects = 0_i64;
     loop {
         let page = {
             let mut tx = archive.0.db.read().await?;
@@ -164,13 +165,17 @@ async fn step(archive: &Archive, at: Step) -> Result<(Bytes, Option<Step>), Dico
         if page.is_empty() {
             break;
         }
+        objects += i64::try_from(page.len()).unwrap_or(i64::MAX);
         (joined, after) = blocking(move || append(joined, after, &page)).await??;
         if !whole || joined.len() > PACKED_BYTES_MAX {
             return Ok((Bytes::from(joined), Some(Step { after, ..at })));
         }
     }
     let joined = Bytes::from(joined);
-    if whole && !joined.is_empty() {
+    // Between looking up the version and reading the pages, others may have stored or deleted: then what was read is
+    // right to be told now, but is not that version. An instance's key is its watermark.
+    let is_version = objects == at.version.instances && after.get() == at.version.watermark_max;
+    if whole && is_version {
         let (archive, joined) = (archive.clone(), joined.clone());
         blocking(move || archive.0.metadata_cache.put(at.version, &joined)).await?;
     }

@@ -1,6 +1,6 @@
 //! `POST /studies` and `POST /studies/{study}`: one instance or multipart/related, streamed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, BodyDataStream},
@@ -23,6 +23,9 @@ use crate::{
 const MULTIPLE_VALUES: &str =
     "One or more indexed Dicom tag(s) have multiple values, only first value is indexed.";
 
+/// How long a request may take. Well below the age at which the sweep takes a file that no row names yet for an orphan.
+const TIME_MAX: Duration = Duration::from_secs(6 * 3600);
+
 pub(crate) async fn store(
     State(archive): State<Archive>,
     request: Authorized<Write>,
@@ -41,7 +44,8 @@ pub(crate) async fn store(
     let _turn = archive.0.stores.try_acquire().map_err(|_| DicomError::Busy)?;
     let asked = StoreRequest { version: request.version, study: uids.study };
     let mut store = Store::new(&archive, &request.permit, &request.context, asked);
-    match receive(&archive, &mut store, form, body).await {
+    let received = tokio::time::timeout(TIME_MAX, receive(&archive, &mut store, form, body)).await;
+    match received.unwrap_or_else(|_| Err(too_slow())) {
         Ok(response) => Ok(answer(response, &headers, &archive.0.settings.base_url)),
         Err(error) => {
             store.abandon().await;
@@ -99,6 +103,10 @@ fn form(headers: &HeaderMap) -> Result<Form, DicomError> {
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_slow() -> DicomError {
+    DicomError::Invalid("The request took too long.".to_owned())
 }
 
 fn cut_off() -> DicomError {

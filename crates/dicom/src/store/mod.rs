@@ -199,11 +199,23 @@ impl Store {
             }
             items.push(prepared.item);
         }
-        let results = self.insert(instances, &items).await?;
-        for (at, (result, blob_key)) in at.into_iter().zip(results) {
+        let keys: Vec<String> = instances.iter().map(|new| new.blob_key.clone()).collect();
+        let results = match self.insert(instances, &items).await {
+            Ok(results) => results,
+            Err(error) => {
+                // Retries against a database that is away must not fill the disk.
+                if matches!(&error, DicomError::Db(failed) if failed.is_undone()) {
+                    for key in keys {
+                        self.discard(&key).await;
+                    }
+                }
+                return Err(error);
+            }
+        };
+        for (at, (result, blob_key)) in at.into_iter().zip(results.into_iter().zip(&keys)) {
             if let (Inserted::Duplicate, Some(item)) = (result, items.get_mut(at)) {
                 item.outcome = Outcomes::Failed(FailureReason::AlreadyExists);
-                self.discard(&blob_key).await;
+                self.discard(blob_key).await;
             }
         }
         self.items.append(&mut items);
@@ -214,22 +226,20 @@ impl Store {
         &self,
         instances: Vec<NewInstance>,
         items: &[Item],
-    ) -> Result<Vec<(Inserted, String)>, DicomError> {
+    ) -> Result<Vec<Inserted>, DicomError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<String> = instances.iter().map(|new| new.blob_key.clone()).collect();
         let batch = Batch { partition: DEFAULT_PARTITION, at: self.archive.0.clock.now() };
         let event = self.described(&instances, items);
-        let results = self
+        Ok(self
             .archive
             .0
             .db
             .write((batch, instances, event), |tx, (batch, instances, event)| {
                 insert_and_record(tx, *batch, instances, event).boxed()
             })
-            .await?;
-        Ok(results.into_iter().zip(keys).collect())
+            .await?)
     }
 
     /// The audit event of a portion: whose data, how much.
@@ -267,6 +277,13 @@ async fn insert_and_record(
 ) -> Result<Vec<Inserted>, DbError> {
     let inserted =
         if instances.is_empty() { Vec::new() } else { insert::insert(tx, batch, instances).await? };
-    hilum_audit::record(tx, batch.at.as_millisecond(), event).await?;
+    let duplicates = inserted.iter().filter(|result| **result == Inserted::Duplicate).count();
+    let mut event = event.clone();
+    if duplicates > 0 {
+        let stored = inserted.len() - duplicates;
+        event.outcome = if stored == 0 { Outcome::Refused } else { Outcome::Partial };
+        event.detail = event.detail.map(|detail| format!("{detail} duplicates={duplicates}"));
+    }
+    hilum_audit::record(tx, batch.at.as_millisecond(), &event).await?;
     Ok(inserted)
 }

@@ -17,6 +17,8 @@ const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 const UNIT_BYTES: usize = 64 * 1024;
 /// All of them together: 64 MiB. Beyond, parts go to disk however small they are.
 pub(crate) const UNITS: usize = 1024;
+/// What a piece costs besides its bytes: a body sent byte by byte must not fill the memory with bookkeeping.
+const PIECE_BYTES: usize = 256;
 
 /// The preamble (PS3.10 §7.1) may hold anything, even a program: it is stored as zeros.
 pub(super) const PREAMBLE: Bytes = Bytes::from_static(&[0; 128]);
@@ -69,7 +71,8 @@ impl<'a> Receiver<'a> {
 
     /// Reserves memory for what is held; tells whether there was room.
     fn reserve(&mut self) -> bool {
-        while self.held.permits.len() * UNIT_BYTES < self.held.bytes {
+        let used = self.held.bytes + self.held.list.len() * PIECE_BYTES;
+        while self.held.permits.len() * UNIT_BYTES < used {
             match Arc::clone(self.memory).try_acquire_owned() {
                 Ok(permit) => self.held.permits.push(permit),
                 Err(_) => return false,

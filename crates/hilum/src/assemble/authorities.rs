@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, future::BoxFuture};
 use hilum_access::{
-    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, RemoteKeys, RemoteKeysOptions,
-    Rights, RightsFrom, RoleDefinition, Validator, ValidatorOptions,
+    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, PlainHttp, RemoteKeys,
+    RemoteKeysOptions, Rights, RightsFrom, RoleDefinition, Validator, ValidatorOptions,
 };
 use hilum_identity::{DICOM_APP_ID, Identity};
 use hilum_jose::VerifyingKey;
@@ -71,7 +71,9 @@ fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) 
         Some(file) => Some(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?),
         None => None,
     };
-    let options = RemoteKeysOptions { extra_roots_pem, ..RemoteKeysOptions::default() };
+    // It holds for redirects and the key set's address, too, which the issuer chooses.
+    let plain_http = if settings.allow_http_loopback { PlainHttp::Loopback } else { PlainHttp::Never };
+    let options = RemoteKeysOptions { extra_roots_pem, plain_http, ..RemoteKeysOptions::default() };
     let at = KeysAt::Issuer(settings.issuer.clone());
     let keys = RemoteKeys::new(at, Arc::clone(&ground.clock), options)
         .with_context(|| format!("dicom.authorities: {}", settings.issuer))?;
@@ -99,7 +101,8 @@ fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) 
     })
 }
 
-/// Hilum's own keys, without a detour over HTTP: a new key counts at once, on every node.
+/// Hilum's own keys, without a detour over HTTP. A change of keys counts at once in the process that makes it, and
+/// within half a minute in the others: so long they remember the keys.
 struct OwnKeys(Identity);
 
 impl KeySource for OwnKeys {

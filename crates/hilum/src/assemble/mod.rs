@@ -75,7 +75,7 @@ impl Directory {
     /// Opens the store of a data directory, creating and migrating what is missing. Makes no tenant.
     ///
     /// # Errors
-    /// When the folder, the key or the database cannot be used.
+    /// When the folder, the key or the database cannot be used, or the database was made with another key.
     pub async fn open(ground: &Ground, origin: String) -> Result<Self> {
         ground.data.create()?;
         let master_key = master_key::load(&ground.data, &ground.environment, &*ground.random)?;
@@ -94,7 +94,12 @@ impl Directory {
             audit: audit.clone(),
             settings: hilum_identity::Settings { origin: Arc::clone(&origin) },
         })?;
-        Ok(Self { db, audit, identity, origin, tasks })
+        let directory = Self { db, audit, identity, origin, tasks };
+        if let Err(error) = directory.identity.check_master_key().await {
+            directory.close().await;
+            return Err(error.into());
+        }
+        Ok(directory)
     }
 
     /// Makes the tenant, or finds it made.

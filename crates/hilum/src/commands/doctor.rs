@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use hilum_identity::KeyState;
+use hilum_identity::{IdentityError, KeyState};
 use hilum_storage::blobs::{BlobKey, Blobs};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Answer, Context, Failure};
+use super::{Answer, Context, Failure, failure::WRONG_MASTER_KEY_MEND};
 use crate::{assemble::Directory, certificates::Facts, data_dir::open_to_others};
 
 /// Below this the next store request may fail.
@@ -89,7 +89,7 @@ fn permissions(context: &Context) -> Vec<Finding> {
         data.path().join("hilum.db"),
     ];
     let open: Vec<_> = private.iter().filter(|path| open_to_others(path).is_some()).collect();
-    // The database file is made by SQLite with the process's mask; the folder keeps others out.
+    // Earlier versions left the database file to the process's mask; the folder keeps others out.
     let folder_open = open_to_others(data.path()).is_some();
     let keys = open.iter().filter(|path| !path.ends_with("hilum.db") || folder_open);
     let bad: Vec<String> = keys.map(|path| path.display().to_string()).collect();
@@ -147,6 +147,10 @@ async fn store(context: &Context) -> Vec<Finding> {
     };
     let directory = match directory {
         Ok(directory) => directory,
+        Err(error) if matches!(error.downcast_ref(), Some(IdentityError::WrongMasterKey)) => {
+            let database = Finding::good("database", "answers, its tables are up to date");
+            return vec![database, Finding::bad("master key", format!("{error:#}"), WRONG_MASTER_KEY_MEND)];
+        }
         Err(error) => {
             let mend = "check database.url and that the server is up; PostgreSQL needs collation C and UTF8";
             return vec![Finding::bad("database", format!("{error:#}"), mend)];
@@ -168,7 +172,7 @@ async fn store(context: &Context) -> Vec<Finding> {
 
 async fn signing_keys(context: &Context, directory: &Directory) -> Result<Finding> {
     let keys = directory.identity.list_signing_keys().await?;
-    // Reading the public keys proves nothing about the private ones: signing would.
+    // That the current private key opens was seen when the directory was opened.
     let current = keys.iter().find(|key| key.state == KeyState::Current);
     let next = keys.iter().any(|key| key.state == KeyState::Next);
     Ok(match current {

@@ -47,10 +47,15 @@ impl From<IdentityError> for Failure {
             IdentityError::NotInitialised => Self::Error(format!(
                 "{text}: run `hilum init` or `hilum serve` first, or name another directory with --data"
             )),
+            IdentityError::WrongMasterKey => Self::Error(format!("{text}: {WRONG_MASTER_KEY_MEND}")),
             _ => Self::Error(text),
         }
     }
 }
+
+/// What to do about [`IdentityError::WrongMasterKey`].
+pub(super) const WRONG_MASTER_KEY_MEND: &str = "copy keys/master.key from the data directory in which it was made, or from its backup, or set HILUM_MASTER_KEY to \
+     what that file holds";
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {

@@ -16,7 +16,8 @@ pub(crate) enum KeyCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
-    /// Drop all present keys at once, because one was stolen: every token signed with them is refused from now on.
+    /// Drop all present keys at once, because one was stolen: every token signed with them is refused within a
+    /// minute.
     #[arg(long)]
     force: bool,
 }

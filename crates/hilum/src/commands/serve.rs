@@ -13,7 +13,7 @@ use super::{Answer, Context, Failure};
 use crate::{
     assemble::{Ground, House},
     certificates::ServerCertificate,
-    data_dir::RunningServer,
+    data_dir::{DataDir, RunningServer, open_to_others},
     metrics, server, telemetry, ui,
 };
 
@@ -96,6 +96,10 @@ pub(crate) async fn run(context: Context, arguments: ServeArgs) -> Answer {
         return Ok(Some(context.ground.config.printable()));
     }
     let _logs = telemetry::start_logs(&context.ground.config.telemetry)?;
+    if let Some(warning) = exposure(&context.ground.data) {
+        tracing::warn!("{warning}");
+        context.warn(warning);
+    }
     let running = Running::start(context.ground).await?;
     running.tell();
     let stop = running.stop();
@@ -106,6 +110,13 @@ pub(crate) async fn run(context: Context, arguments: ServeArgs) -> Answer {
     tracing::info!("stopping");
     running.end().await;
     signals.map(|()| None).map_err(Failure::from)
+}
+
+/// What to say about a data directory that was there before, made by somebody less careful.
+fn exposure(data: &DataDir) -> Option<String> {
+    let mode = open_to_others(data.path())?;
+    let path = data.path().display();
+    Some(format!("other accounts can reach into {path} (mode {mode:03o}): run chmod go= {path}"))
 }
 
 /// A server that accepts requests.
@@ -241,4 +252,23 @@ pub(crate) async fn wait_for_signal() -> Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn an_open_data_directory_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        let warning = exposure(&data).unwrap();
+        assert!(warning.contains("mode 050") && warning.contains("chmod go="), "{warning}");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(exposure(&data), None);
+        assert_eq!(exposure(&DataDir::new(folder.path().join("none"))), None, "a new one is made private");
+    }
 }

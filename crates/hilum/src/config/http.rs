@@ -48,6 +48,15 @@ impl Listen {
     }
 }
 
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 impl Http {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let listen = self.parsed_listen()?;
@@ -71,6 +80,13 @@ impl Http {
                 return Err(invalid(
                     "http.public_url",
                     "must be an origin: https://HOST or https://HOST:PORT, nothing after it",
+                ));
+            }
+            if parsed.scheme() == "http" && !is_loopback(&parsed) {
+                return Err(invalid(
+                    "http.public_url",
+                    "http:// is for loopback only: clients would send secrets and tokens readable across the \
+                     network. Say https://, also when a TLS proxy in front speaks it instead of Hilum",
                 ));
             }
         }

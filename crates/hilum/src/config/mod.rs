@@ -149,7 +149,7 @@ fn describe(error: figment::Error) -> String {
             Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("must be {expected}"),
             Kind::UnknownVariant(_, known) => format!("must be one of: {}", known.join(", ")),
             Kind::MissingField(name) => format!("`{name}` is missing"),
-            Kind::Message(text) => text.clone(),
+            Kind::Message(text) => without_source(text),
             _ => "cannot be read".to_owned(),
         };
         let place = if key.is_empty() { String::new() } else { format!("{key}: ") };
@@ -160,6 +160,16 @@ fn describe(error: figment::Error) -> String {
         });
     }
     texts.join("; ")
+}
+
+/// A syntax error of TOML shows the line it stands in, and that may hold a password. Its first line says where the error
+/// is, the last one what is expected there.
+fn without_source(text: &str) -> String {
+    let mut lines = text.trim_end().lines();
+    match (lines.next(), lines.next_back()) {
+        (Some(first), Some(last)) if first.starts_with("TOML parse error") => format!("{first}: {last}"),
+        _ => text.to_owned(),
+    }
 }
 
 pub(crate) fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {

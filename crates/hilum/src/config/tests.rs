@@ -67,6 +67,9 @@ fn contradictions_are_refused() {
         ("[http]\nlisten = 'nowhere'\n", "http.listen"),
         ("[http]\npublic_url = 'https://x/path'\n", "http.public_url"),
         ("[http]\npublic_url = 'https://user:pw@x'\n", "http.public_url"),
+        ("[http]\npublic_url = 'http://pacs.example.org'\n", "http.public_url: http:// is for loopback only"),
+        ("[http]\nbehind_proxy = true\npublic_url = 'http://10.0.0.1:80'\n", "http.public_url: http:// is"),
+        ("[http]\npublic_url = 'http://localhost.example.org'\n", "http.public_url: http:// is"),
         ("[tls]\ncert = 'absent.pem'\n", "tls.key"),
         ("[database]\nurl = 'mysql://x'\n", "database.url"),
         ("[dicom]\nforeign_only = true\n", "dicom.foreign_only"),
@@ -80,6 +83,9 @@ fn contradictions_are_refused() {
     }
     load("[http]\nlisten = '0.0.0.0:80'\nplain = true\nbehind_proxy = true\n", &[], serde_json::Value::Null)
         .unwrap();
+    for url in ["http://localhost:8080", "http://127.0.0.1", "http://127.3.2.1:1", "http://[::1]:8080"] {
+        load("", &[("HILUM_PUBLIC_URL", url)], serde_json::Value::Null).unwrap();
+    }
 }
 
 #[test]
@@ -109,4 +115,13 @@ fn secrets_are_not_printed() {
     assert!(shown.contains("postgres://hilum:[secret]@db/hilum?[secret]"), "{shown}");
     let error = load("[blobs]\noptions = 'planted-6'\n", &[], serde_json::Value::Null).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("planted"), "{error}");
+    // A forgotten quote: the place is told, the line is not shown.
+    for line in
+        ["url = 'postgres://hilum:planted-7@db/hilum", "url = \"planted-8", "url = planted-9", "url = 'x' 'planted'"]
+    {
+        let error = load(&format!("[database]\n{line}\n[blobs]\n"), &[], serde_json::Value::Null).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("planted"), "{shown}");
+        assert!(shown.contains("TOML parse error at line 2, column"), "{shown}");
+    }
 }

@@ -146,8 +146,12 @@ impl Identity {
         let app_id = presented.app_id;
         let now_ms = self.0.clock.now_ms();
         let guesser = (app_id, address);
-        if let Some(retry_after_s) = self.0.throttle.wait_s(guesser, now_ms) {
-            return Err(OAuthError::TooManyAttempts { retry_after_s });
+        let throttled = || match self.0.throttle.wait_s(guesser, now_ms) {
+            Some(retry_after_s) => Err(OAuthError::TooManyAttempts { retry_after_s }),
+            None => Ok(()),
+        };
+        if !matches!(presented.credential, Credential::Secret(_)) {
+            throttled()?;
         }
         let client = sql::client(&mut self.0.db.read().await?, tenant.id, app_id).await?;
         let not_found = || OAuthError::ApplicationNotFound(app_id.to_string());
@@ -156,7 +160,13 @@ impl Identity {
         let method = match &presented.credential {
             Credential::None => return Err(OAuthError::CredentialRequired),
             Credential::Secret(secret) => {
-                self.check_secret(app_id, &client, secret, now_ms).map(|()| Method::Secret)
+                let checked = self.check_secret(app_id, &client, secret, now_ms);
+                // Only afterwards: a secret costs one HMAC and is not to be guessed, and who guesses behind the same
+                // address must not lock out the rightful client.
+                if checked.is_err() {
+                    throttled()?;
+                }
+                checked.map(|()| Method::Secret)
             }
             Credential::Assertion(assertion) => {
                 self.check_assertion(tenant, app_id, assertion).await.map(|()| Method::Assertion)

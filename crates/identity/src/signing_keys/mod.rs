@@ -11,7 +11,7 @@ mod tests;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
-use hilum_jose::{Jwk, JwkSet, SigningKey, Validity, VerifyingKey};
+use hilum_jose::{Jwk, JwkSet, SealError, SigningKey, Validity, VerifyingKey};
 use hilum_kernel::{Secret, TenantId};
 use hilum_storage::db::WriteTx;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
@@ -129,6 +129,18 @@ impl Identity {
         self.list_signing_keys().await
     }
 
+    /// Opens the current signing key, if there is a tenant: a start with another master key must not look like a good
+    /// one until the first token is asked for.
+    ///
+    /// # Errors
+    /// [`IdentityError::WrongMasterKey`].
+    pub async fn check_master_key(&self) -> Result<(), IdentityError> {
+        match self.ring().await {
+            Ok(_) | Err(IdentityError::NotInitialised) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The published keys as a JWK set, `issuer` in each as given.
     ///
     /// # Errors
@@ -243,6 +255,10 @@ fn is_published(key: &SigningKeyInfo, now: Timestamp) -> bool {
 
 /// Opens a sealed key.
 fn open(inner: &crate::Inner, info: &SigningKeyInfo, sealed: &[u8]) -> Result<SigningKey, IdentityError> {
-    let pkcs8: Secret<Vec<u8>> = inner.seal_key.open(sealed, &purpose(&info.kid))?;
+    let pkcs8 = inner.seal_key.open(sealed, &purpose(&info.kid));
+    let pkcs8: Secret<Vec<u8>> = pkcs8.map_err(|error| match error {
+        SealError::Open => IdentityError::WrongMasterKey,
+        other => other.into(),
+    })?;
     Ok(SigningKey::from_pkcs8(&pkcs8, &info.certificate)?)
 }

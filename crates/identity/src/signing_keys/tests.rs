@@ -1,10 +1,15 @@
 //! The life of signing keys, on every database.
 
+use std::sync::Arc;
+
+use hilum_audit::AuditLog;
+use hilum_jose::MasterKey;
+use hilum_kernel::SeededRandom;
 use jiff::SignedDuration;
 
 use crate::{
-    IdentityError, KeyState, Rotation,
-    testing::{actor, fixtures},
+    Identity, IdentityError, KeyState, Parts, Rotation, Settings,
+    testing::{ORIGIN, actor, empty, fixtures, request},
 };
 
 #[tokio::test]
@@ -58,5 +63,27 @@ async fn private_keys_are_sealed() {
         let row = tx.fetch_optional("SELECT sealed FROM signing_key LIMIT 1", &[]).await.unwrap().unwrap();
         // A PKCS#8 key starts with a SEQUENCE; sealed it starts with the version.
         assert_eq!(row.blob(0).unwrap()[0], 1);
+    }
+}
+
+#[tokio::test]
+async fn another_master_key_is_told_at_once() {
+    for fixture in empty().await {
+        fixture.identity.check_master_key().await.unwrap();
+        fixture.identity.init(request()).await.unwrap();
+        fixture.identity.check_master_key().await.unwrap();
+        let other = Identity::new(Parts {
+            db: fixture.test_db.db.clone(),
+            clock: fixture.clock.clone(),
+            random: Arc::new(SeededRandom::new(44)),
+            master_key: MasterKey::generate(&SeededRandom::new(8)),
+            audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
+            settings: Settings { origin: ORIGIN.into() },
+        })
+        .unwrap();
+        let checked = other.check_master_key().await;
+        assert!(matches!(checked, Err(IdentityError::WrongMasterKey)), "{checked:?}");
+        let started = other.init(request()).await;
+        assert!(matches!(started, Err(IdentityError::WrongMasterKey)), "{started:?}");
     }
 }

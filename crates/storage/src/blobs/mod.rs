@@ -184,6 +184,11 @@ impl Blobs {
         check_total(ranges)?;
         match &self.0.backend {
             Backend::Local(local) => {
+                if let [range] = ranges
+                    && let Some(bytes) = local.read_cached(key, Some(range))
+                {
+                    return Ok(vec![bytes]);
+                }
                 let (local, key, ranges) = (Arc::clone(local), key.clone(), ranges.to_vec());
                 blocking(move || local.read_ranges(&key, &ranges)).await
             }

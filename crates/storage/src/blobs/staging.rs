@@ -145,7 +145,7 @@ fn create(folder: &Path) -> io::Result<(File, PathBuf)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     loop {
         // In containers every process has the number 1: what an earlier one left is stepped over.
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);

@@ -173,3 +173,22 @@ async fn puts_in_numbers_all_arrive() {
         assert_eq!(test.blobs.read(key).await.unwrap(), key.to_string());
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_and_folders_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let parent = tempfile::tempdir().unwrap();
+    let (root, staging) = (parent.path().join("blobs"), parent.path().join("staging"));
+    let blobs = Blobs::open(&BlobConfig::Local { folder: root.clone() }, staging.clone()).unwrap();
+    let key = BlobKey::parse("dicom/20260101/0000/first.dcm").unwrap();
+    blobs.put(&key, vec![Bytes::from_static(b"x")]).await.unwrap();
+    let staged = blobs.stage().await.unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&root.join(key.as_str())), 0o600);
+    assert_eq!(mode(staged.path()), 0o600);
+    for folder in [&root, &root.join("dicom"), &root.join("dicom/20260101/0000"), &staging] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+}

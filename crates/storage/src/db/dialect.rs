@@ -11,6 +11,8 @@ use super::DbError;
 
 /// Connections to PostgreSQL of one node.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// Of these, how many may be writing: the rest stays free for readers, however long writers wait for each other.
+pub(super) const POSTGRES_WRITERS_MAX: usize = 8;
 /// Reading connections to SQLite; each is a thread.
 const SQLITE_READERS_MAX: u32 = 6;
 /// How long a request waits for a connection before it is answered with 503.
@@ -46,6 +48,16 @@ pub(super) fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
         // A longer log between checkpoints: fewer stalls while storing.
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
+}
+
+/// Makes a database file that only its owner may read; the files beside it get the same mode from SQLite, which would
+/// leave it to the process's mask. A failure is SQLite's to tell: it tries the same next.
+pub(super) fn make_private(path: &std::path::Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    drop(options.open(path));
 }
 
 pub(super) fn sqlite_pool() -> SqlitePoolOptions {

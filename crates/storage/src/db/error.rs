@@ -14,6 +14,9 @@ pub enum DbError {
     /// The database cannot be reached, is shutting down, or its disk is full. Trying again may help.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The transaction could not even be begun: nothing was done for certain.
+    #[error("the database could not be asked")]
+    NotBegun(#[source] sqlx::Error),
     /// More writes are waiting than the queue may hold. Trying again later will help.
     #[error("the database is busy")]
     Busy,
@@ -52,7 +55,21 @@ pub enum DbError {
 impl DbError {
     /// Whether the same request may succeed when sent again a little later (HTTP: 503).
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Busy | Self::Conflict(_))
+        matches!(self, Self::Unavailable(_) | Self::NotBegun(_) | Self::Busy | Self::Conflict(_))
+    }
+
+    /// Says of a failure to begin that it was one.
+    pub(super) fn not_begun(self) -> Self {
+        match self {
+            Self::Unavailable(source) | Self::Conflict(source) | Self::Statement(source) => Self::NotBegun(source),
+            other => other,
+        }
+    }
+
+    /// Whether a failed write has left nothing for certain. Otherwise its commit may have reached the database although
+    /// its answer did not reach us.
+    pub fn is_undone(&self) -> bool {
+        matches!(self, Self::NotBegun(_) | Self::Busy | Self::Duplicate { .. })
     }
 
     /// Whether another transaction's interference is the reason, so that the work should run again.

@@ -19,7 +19,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 pub use error::DbError;
@@ -71,7 +71,7 @@ struct Inner {
 
 enum Pool {
     Sqlite { readers: SqlitePool, writer: mpsc::Sender<Box<dyn Job>> },
-    Postgres(PgPool),
+    Postgres { pool: PgPool, writers: Arc<Semaphore> },
 }
 
 /// How busy the database is, for metrics and health.
@@ -103,7 +103,7 @@ impl Db {
     pub fn backend(&self) -> Backend {
         match self.0.pool {
             Pool::Sqlite { .. } => Backend::Sqlite,
-            Pool::Postgres(_) => Backend::Postgres,
+            Pool::Postgres { .. } => Backend::Postgres,
         }
     }
 
@@ -111,7 +111,7 @@ impl Db {
     pub async fn read(&self) -> Result<ReadTx, DbError> {
         Ok(ReadTx::new(match &self.0.pool {
             Pool::Sqlite { readers, .. } => Connection::Sqlite(readers.acquire().await?),
-            Pool::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            Pool::Postgres { pool, .. } => Connection::Postgres(pool.acquire().await?),
         }))
     }
 
@@ -121,7 +121,7 @@ impl Db {
             Pool::Sqlite { readers, .. } => {
                 Connection::SqliteTransaction(readers.begin_with("BEGIN DEFERRED").await?)
             }
-            Pool::Postgres(pool) => Connection::PostgresTransaction(
+            Pool::Postgres { pool, .. } => Connection::PostgresTransaction(
                 pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
             ),
         }))
@@ -151,9 +151,15 @@ impl Db {
                     Err(_) => Err(DbError::Busy.into()),
                 }
             }
-            Pool::Postgres(pool) => {
+            Pool::Postgres { pool, writers } => {
+                let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(writers).acquire_owned()).await;
+                let Ok(Ok(turn)) = turn else { return Err(DbError::Busy.into()) };
                 let pool = pool.clone();
-                let task = self.0.tasks.spawn(async move { write_postgres(&pool, &input, &work).await });
+                let task = self.0.tasks.spawn(async move {
+                    let outcome = write_postgres(&pool, &input, &work).await;
+                    drop(turn);
+                    outcome
+                });
                 task.await.unwrap_or_else(|_| Err(DbError::Panicked.into()))
             }
         }
@@ -174,7 +180,7 @@ impl Db {
                 idle: readers.num_idle(),
                 queued_writes: writer.max_capacity() - writer.capacity(),
             },
-            Pool::Postgres(pool) => {
+            Pool::Postgres { pool, .. } => {
                 DbStats { connections: pool.size(), idle: pool.num_idle(), queued_writes: 0 }
             }
         }
@@ -185,7 +191,7 @@ impl Db {
         self.0.tasks.close();
         match &self.0.pool {
             Pool::Sqlite { readers, .. } => readers.close().await,
-            Pool::Postgres(pool) => {
+            Pool::Postgres { pool, .. } => {
                 self.0.tasks.wait().await;
                 pool.close().await;
             }
@@ -194,6 +200,7 @@ impl Db {
 }
 
 async fn open_sqlite(path: &std::path::Path, tasks: &TaskTracker) -> Result<Pool, DbError> {
+    dialect::make_private(path);
     let options = dialect::sqlite_options(path);
     let readers = dialect::sqlite_pool().connect_with(options.clone()).await?;
     // A pool of one, so that a connection that breaks can be opened anew by the driver's own means.
@@ -218,7 +225,7 @@ async fn open_postgres(url: &str) -> Result<Pool, DbError> {
         }
     }
     drop(tx);
-    Ok(Pool::Postgres(pool))
+    Ok(Pool::Postgres { pool, writers: Arc::new(Semaphore::new(dialect::POSTGRES_WRITERS_MAX)) })
 }
 
 async fn write_postgres<I, T, E, F>(pool: &PgPool, input: &I, work: &F) -> Result<T, E>
@@ -228,7 +235,7 @@ where
     F: for<'t> Fn(&'t mut WriteTx, &'t I) -> BoxFuture<'t, Result<T, E>>,
 {
     for _ in 0..CONFLICT_RETRIES {
-        let transaction = pool.begin().await.map_err(DbError::from)?;
+        let transaction = pool.begin().await.map_err(DbError::NotBegun)?;
         let mut tx = WriteTx(ReadTx::new(Connection::PostgresTransaction(transaction)));
         let value = match work(&mut tx, input).await {
             Err(_) if tx.conflicted => continue,

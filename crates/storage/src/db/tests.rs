@@ -168,3 +168,25 @@ fn a_joined_statement_binds_every_value() {
     none.bind_list(Vec::<i64>::new()).push(")");
     assert_eq!(none.text(), "IN (NULL)");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_of_a_new_database_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = super::DbConfig::Sqlite { path: folder.path().join("new.db") };
+    let db = Db::open(&config).await.unwrap();
+    db.migrate(SCHEMA).await.unwrap();
+    insert(&db, "x").await.unwrap();
+    let modes: Vec<(String, u32)> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().to_string_lossy().into_owned(), mode)
+        })
+        .collect();
+    assert!(modes.len() >= 2, "the database and its log: {modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+}

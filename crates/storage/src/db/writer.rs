@@ -5,7 +5,11 @@
 //! savepoint: a failed one takes back its own changes only, and all that succeed share one wait for the disk.
 //! Nobody is told "done" before that commit returned.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +21,9 @@ pub(super) const QUEUE_MAX: usize = 1024;
 
 /// How many writes share a commit at most: bounds how long the first of them waits for the last.
 const BATCH_MAX: usize = 128;
+/// After this time a group commits and leaves the others to the next: a large delete or import must not make everybody
+/// wait for everybody.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// Work on an open transaction. Boxed, because the future borrows the transaction it is given.
 pub(super) type Work<I, T, E> =
@@ -76,38 +83,76 @@ where
 
 /// Runs until every sender is gone. Owns the only writing connection of this process.
 pub(super) async fn run(mut tx: WriteTx, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        metrics::histogram!("hilum_db_write_batch")
-            .record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
-        let result = commit_together(&mut tx, &mut batch).await;
-        if let Err(error) = &result {
-            tracing::error!(error = error as &dyn std::error::Error, "a group of writes was rolled back");
-            // Harmless when SQLite has rolled back by itself, as it does when the disk is full.
-            let _ = tx.script("ROLLBACK").await;
+    let mut waiting = VecDeque::with_capacity(BATCH_MAX);
+    let mut arrived = Vec::with_capacity(BATCH_MAX);
+    loop {
+        // Those a long group left over go first, and with whoever has come meanwhile.
+        while let Ok(job) = queue.try_recv() {
+            waiting.push_back(job);
+            if waiting.len() >= BATCH_MAX {
+                break;
+            }
         }
-        for job in batch.drain(..) {
-            job.finish(result.as_ref().copied().map_err(again));
+        if waiting.is_empty() {
+            if queue.recv_many(&mut arrived, BATCH_MAX).await == 0 {
+                return;
+            }
+            waiting.extend(arrived.drain(..));
         }
+        write_group(&mut tx, &mut waiting).await;
     }
 }
 
-async fn commit_together(tx: &mut WriteTx, batch: &mut [Box<dyn Job>]) -> Result<(), DbError> {
-    tx.script("BEGIN IMMEDIATE").await?;
-    for job in batch {
-        tx.script("SAVEPOINT work").await?;
-        match job.run(tx).await {
-            Verdict::Keep => tx.script("RELEASE work").await?,
-            Verdict::Discard => tx.script("ROLLBACK TO work; RELEASE work").await?,
+async fn write_group(tx: &mut WriteTx, waiting: &mut VecDeque<Box<dyn Job>>) {
+    let mut group = Vec::with_capacity(waiting.len());
+    let result = commit_together(tx, waiting, &mut group).await;
+    metrics::histogram!("hilum_db_write_batch").record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
+    if let Err(error) = &result {
+        tracing::error!(error = error as &dyn std::error::Error, "a group of writes was rolled back");
+        // Harmless when SQLite has rolled back by itself, as it does when the disk is full.
+        let _ = tx.script("ROLLBACK").await;
+        if group.is_empty() {
+            // Without even a beginning nobody's turn has come; still they must not wait for ever.
+            group.extend(waiting.drain(..));
+        }
+    }
+    for job in group {
+        job.finish(result.as_ref().copied().map_err(again));
+    }
+}
+
+/// Runs waiting jobs until the group's time is over; those that ran go into `group`.
+async fn commit_together(
+    tx: &mut WriteTx,
+    waiting: &mut VecDeque<Box<dyn Job>>,
+    group: &mut Vec<Box<dyn Job>>,
+) -> Result<(), DbError> {
+    tx.script("BEGIN IMMEDIATE").await.map_err(DbError::not_begun)?;
+    let begun = Instant::now();
+    while let Some(mut job) = waiting.pop_front() {
+        let ran = run_job(tx, job.as_mut()).await;
+        group.push(job);
+        ran?;
+        if begun.elapsed() > GROUP_TIME_MAX {
+            break;
         }
     }
     tx.script("COMMIT").await
+}
+
+async fn run_job(tx: &mut WriteTx, job: &mut dyn Job) -> Result<(), DbError> {
+    tx.script("SAVEPOINT work").await?;
+    match job.run(tx).await {
+        Verdict::Keep => tx.script("RELEASE work").await,
+        Verdict::Discard => tx.script("ROLLBACK TO work; RELEASE work").await,
+    }
 }
 
 /// Errors are not `Clone`; each job of a failed group gets its own of the same kind.
 fn again(error: &DbError) -> DbError {
     match error {
         DbError::Conflict(_) | DbError::Busy => DbError::Busy,
+        DbError::NotBegun(_) => DbError::NotBegun(sqlx::Error::WorkerCrashed),
         _ => DbError::Unavailable(sqlx::Error::WorkerCrashed),
     }
 }

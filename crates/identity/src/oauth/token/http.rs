@@ -1,5 +1,7 @@
 //! The token endpoint's wire: forms in, JSON out (RFC 6749 §5; sheet §1.8, §2.5, §2.8).
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     extract::{Path, RawQuery, State},
@@ -20,6 +22,9 @@ use crate::{
         scopes::Endpoint,
     },
 };
+
+/// How long a form may take to arrive, however steadily it trickles.
+const FORM_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// RFC 6749 §5.1: numbers are numbers.
 #[derive(Serialize)]
@@ -191,10 +196,12 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthErro
     if length.is_some_and(|length| length > FORM_BYTES_MAX) {
         return Err(OAuthError::TooLarge);
     }
-    axum::body::to_bytes(body, FORM_BYTES_MAX).await.map_err(|error| {
+    const UNREADABLE: OAuthError = OAuthError::Malformed("the body could not be read");
+    let whole = tokio::time::timeout(FORM_TIME_MAX, axum::body::to_bytes(body, FORM_BYTES_MAX));
+    whole.await.map_err(|_| UNREADABLE)?.map_err(|error| {
         let limit = std::error::Error::source(&error)
             .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if limit { OAuthError::TooLarge } else { OAuthError::Malformed("the body could not be read") }
+        if limit { OAuthError::TooLarge } else { UNREADABLE }
     })
 }
 
@@ -225,5 +232,31 @@ fn allow_origin(answer: &mut HeaderMap, request: &HeaderMap) {
     if let Some(origin) = request.get(header::ORIGIN) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_trickles_is_given_up() {
+        let mut headers = HeaderMap::new();
+        headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let seconds = |count| {
+            Body::from_stream(stream::unfold(0, move |sent| async move {
+                sleep(Duration::from_secs(1)).await;
+                (sent < count).then_some((Ok::<_, std::io::Error>("a"), sent + 1))
+            }))
+        };
+        assert_eq!(read(&headers, seconds(10)).await.unwrap(), "a".repeat(10));
+        let begun = Instant::now();
+        let error = read(&headers, seconds(1000)).await.unwrap_err();
+        assert!(matches!(error, OAuthError::Malformed("the body could not be read")), "{error}");
+        assert_eq!(begun.elapsed().as_secs(), FORM_TIME_MAX.as_secs());
     }
 }

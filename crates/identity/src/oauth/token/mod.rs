@@ -60,7 +60,7 @@ pub(crate) struct Issued {
 }
 
 impl Identity {
-    /// Redeems a grant for a token. Every outcome goes into the audit trail.
+    /// Redeems a grant for a token. Every outcome goes into the audit trail, but for attempts that were throttled.
     pub(crate) async fn redeem(
         &self,
         endpoint: Endpoint,
@@ -129,6 +129,10 @@ impl Identity {
                 // The codes are a closed list, so the label cannot grow without bound.
                 metrics::counter!("hilum_tokens_refused_total", "code" => error.row().code.to_string())
                     .increment(1);
+                if matches!(error, OAuthError::TooManyAttempts { .. }) {
+                    // A flood of guesses must not fill the database.
+                    return Ok(());
+                }
                 let mut event = Event::new(Action::TokenRefused, outcome, actor);
                 event.detail = Some(format!("AADSTS{}", error.row().code));
                 event

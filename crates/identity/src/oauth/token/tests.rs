@@ -165,6 +165,7 @@ async fn the_audience_is_the_name_that_was_asked_for() {
         (format!("{DICOM}//.default"), format!("{DICOM}/")),
         (format!("{}/.default", DICOM.to_uppercase()), DICOM.to_owned()),
         ("https://localhost:8443/dicom/.default".to_owned(), "https://localhost:8443/dicom".to_owned()),
+        ("https://localhost:8443/dicom//.default".to_owned(), "https://localhost:8443/dicom/".to_owned()),
         ("75E725BF-66ce-4cea-9b9a-5c4caae57f33/.default".to_owned(), crate::DICOM_APP_ID.to_string()),
         (".default".to_owned(), "https://graph.microsoft.com".to_owned()),
         (format!("{id}/.default"), id.clone()),
@@ -362,11 +363,30 @@ async fn guessing_is_slowed_down() {
     for _ in 0..21 {
         assert_eq!(fixture.v2(&good(&id, "wrong", &scope)).await.code(), 7_000_215);
     }
-    let answer = fixture.v2(&good(&id, client.secret(), &scope)).await;
-    assert_eq!(answer.status, 429);
-    assert_eq!(answer.header("retry-after"), "6");
+    for _ in 0..5 {
+        let answer = fixture.v2(&good(&id, "wrong", &scope)).await;
+        assert_eq!(answer.status, 429);
+        assert_eq!(answer.header("retry-after"), "6");
+    }
+    let assertion = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id.as_str()),
+        ("client_assertion", "a.b.c"),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("scope", scope.as_str()),
+    ];
+    assert_eq!(fixture.v2(&assertion).await.status, 429, "its check is dear");
+    assert_eq!(fixture.v2(&good(&id, client.secret(), &scope)).await.status, 200, "who knows it gets in");
     fixture.clock.advance(SignedDuration::from_secs(7));
-    assert_eq!(fixture.v2(&good(&id, client.secret(), &scope)).await.status, 200);
+    assert_eq!(fixture.v2(&good(&id, "wrong", &scope)).await.code(), 7_000_215);
+
+    let Fixture { identity, test_db, tasks, clock: _ } = fixture;
+    drop(identity);
+    tasks.close();
+    tasks.wait().await;
+    let mut tx = test_db.db.read().await.unwrap();
+    let refused = "SELECT id FROM audit_event WHERE action = 'identity.token.refused'";
+    assert_eq!(tx.fetch_all(refused, &[]).await.unwrap().len(), 22, "throttled attempts fill no database");
 }
 
 #[tokio::test]
