@@ -188,7 +188,10 @@ impl RemoteKeys {
 }
 
 impl Source {
-    async fn find_keys(self: &Arc<Self>, hint: KeyHint<'_>) -> Result<Vec<Arc<VerifyingKey>>, KeysUnavailable> {
+    async fn find_keys(
+        self: &Arc<Self>,
+        hint: KeyHint<'_>,
+    ) -> Result<Vec<Arc<VerifyingKey>>, KeysUnavailable> {
         let before = self.state();
         let found = hint.select(&before.keys);
         let age = self.age(&before);
@@ -223,6 +226,10 @@ impl Source {
         // A task of its own, so that the fetch goes on when this request no longer waits for it or its client is gone:
         // otherwise whoever sends tokens and hangs up could keep everybody from the issuer's new keys.
         let source = Arc::clone(self);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it only reads, so shutdown need not wait; timeouts bound it"
+        )]
         let fetch = tokio::spawn(async move {
             let _held_until_the_end = one_at_a_time;
             // A failure was logged, and shows in the age of the keys.

@@ -47,7 +47,9 @@ pub fn growth(options: &GrowthOptions) -> Result<PathBuf> {
     for &size in &options.sizes {
         let mut library = Library::small(options.run.seed, size);
         // An archive may be measured more than once: stores must be new each time.
-        library.first_store_set = u64::try_from(hilum_kernel::SystemClock.now_ms()).unwrap_or(1);
+        // Seconds of the last eleven days: longer numbers would not fit the attributes that carry them.
+        library.first_store_set =
+            u64::try_from(hilum_kernel::SystemClock.now_ms() / 1000 % 1_000_000).unwrap_or(1);
         let library = Arc::new(library);
         let mut server = start(options, &library, size)?;
         let mut scenarios =

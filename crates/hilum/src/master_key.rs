@@ -75,7 +75,9 @@ fn create(file: &Path, content: &[u8], random: &dyn Random) -> std::io::Result<b
     let _ = fs::remove_file(&beside);
     let made = match linked {
         // Some file systems know no links.
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => write(file),
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            write(file)
+        }
         linked => linked,
     };
     match made {
@@ -122,7 +124,8 @@ mod tests {
         data.create().unwrap();
         let random = SeededRandom::new(1);
         let keys: Vec<String> = std::thread::scope(|scope| {
-            let start = || load(&data, &Environment::default(), &random).unwrap().to_base64().expose().clone();
+            let start =
+                || load(&data, &Environment::default(), &random).unwrap().to_base64().expose().clone();
             let starts: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });

@@ -24,7 +24,7 @@ const MULTIPLE_VALUES: &str =
     "One or more indexed Dicom tag(s) have multiple values, only first value is indexed.";
 
 /// How long a request may take. Well below the age at which the sweep takes a file that no row names yet for an orphan.
-const TIME_MAX: Duration = Duration::from_secs(6 * 3600);
+const TIME_MAX: Duration = Duration::from_hours(6);
 
 pub(crate) async fn store(
     State(archive): State<Archive>,

@@ -222,11 +222,7 @@ impl Store {
         Ok(())
     }
 
-    async fn insert(
-        &self,
-        instances: Vec<NewInstance>,
-        items: &[Item],
-    ) -> Result<Vec<Inserted>, DicomError> {
+    async fn insert(&self, instances: Vec<NewInstance>, items: &[Item]) -> Result<Vec<Inserted>, DicomError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }

@@ -10,7 +10,7 @@ use super::{ConfigError, invalid};
 pub struct Limits {
     /// Connections at a time; further ones wait in the system's backlog.
     pub connections_max: usize,
-    /// Requests at a time; further ones are answered 503.
+    /// Requests at a time, until an answer above 64 KiB is sent; further ones are answered 503.
     pub requests_max: usize,
     /// How long a connection may take to send a request's head, and may idle between requests.
     pub header_seconds: u64,

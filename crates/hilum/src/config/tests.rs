@@ -116,10 +116,14 @@ fn secrets_are_not_printed() {
     let error = load("[blobs]\noptions = 'planted-6'\n", &[], serde_json::Value::Null).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("planted"), "{error}");
     // A forgotten quote: the place is told, the line is not shown.
-    for line in
-        ["url = 'postgres://hilum:planted-7@db/hilum", "url = \"planted-8", "url = planted-9", "url = 'x' 'planted'"]
-    {
-        let error = load(&format!("[database]\n{line}\n[blobs]\n"), &[], serde_json::Value::Null).unwrap_err();
+    for line in [
+        "url = 'postgres://hilum:planted-7@db/hilum",
+        "url = \"planted-8",
+        "url = planted-9",
+        "url = 'x' 'planted'",
+    ] {
+        let error =
+            load(&format!("[database]\n{line}\n[blobs]\n"), &[], serde_json::Value::Null).unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("planted"), "{shown}");
         assert!(shown.contains("TOML parse error at line 2, column"), "{shown}");

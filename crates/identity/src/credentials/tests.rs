@@ -66,6 +66,7 @@ async fn times_of_secrets_are_bounded() {
     let client = fixture.client("client").await;
     for (starts_at, ends_at) in [
         (None, Some("2028-02-01T00:00:00Z")),
+        (None, Some("2028-01-31T12:34:56.001Z")),
         (None, Some("2026-01-31T12:34:55Z")),
         (Some("2026-06-01T00:00:00Z"), Some("2026-05-01T00:00:00Z")),
     ] {
@@ -80,6 +81,9 @@ async fn times_of_secrets_are_bounded() {
             "{refused:?}"
         );
     }
+    let ends_at = Some("2028-01-31T12:34:56.0009Z".parse().unwrap());
+    let new = NewSecret { ends_at, ..NewSecret::default() };
+    fixture.identity.add_secret(&actor(), &client.id(), new).await.unwrap();
 }
 
 #[tokio::test]

@@ -61,7 +61,9 @@ impl DbError {
     /// Says of a failure to begin that it was one.
     pub(super) fn not_begun(self) -> Self {
         match self {
-            Self::Unavailable(source) | Self::Conflict(source) | Self::Statement(source) => Self::NotBegun(source),
+            Self::Unavailable(source) | Self::Conflict(source) | Self::Statement(source) => {
+                Self::NotBegun(source)
+            }
             other => other,
         }
     }

@@ -186,6 +186,7 @@ fn wrong_method(
 
 /// The body, if it is a form of bearable size.
 async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
+    const UNREADABLE: OAuthError = OAuthError::Malformed("the body could not be read");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -196,7 +197,6 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthErro
     if length.is_some_and(|length| length > FORM_BYTES_MAX) {
         return Err(OAuthError::TooLarge);
     }
-    const UNREADABLE: OAuthError = OAuthError::Malformed("the body could not be read");
     let whole = tokio::time::timeout(FORM_TIME_MAX, axum::body::to_bytes(body, FORM_BYTES_MAX));
     whole.await.map_err(|_| UNREADABLE)?.map_err(|error| {
         let limit = std::error::Error::source(&error)
@@ -245,8 +245,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_form_that_trickles_is_given_up() {
         let mut headers = HeaderMap::new();
-        headers
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let seconds = |count| {
             Body::from_stream(stream::unfold(0, move |sent| async move {
                 sleep(Duration::from_secs(1)).await;
