@@ -46,8 +46,10 @@ fn register(binary: &Path, data: &str) -> Result<Client> {
     let init: Value =
         serde_json::from_str(&command(&["init"])?).context("the output of `init` is not JSON")?;
     let tenant = init.get("tenantId").and_then(Value::as_str).context("`init` gives no tenantId")?.to_owned();
-    let name = ["app", "create", "--display-name", "bench", "--query", "appId", "-o", "tsv"];
-    let id = command(&name)?;
+    // Creating one of the same name again would update the one of an earlier run.
+    let name = format!("bench {}", std::process::id());
+    let create = ["app", "create", "--display-name", &name, "--query", "appId", "-o", "tsv"];
+    let id = command(&create)?;
     command(&["sp", "create", "--id", &id])?;
     let secret = command(&["app", "credential", "reset", "--id", &id, "--query", "password", "-o", "tsv"])?;
     command(&["role", "assignment", "create", "--assignee", &id, "--role", "DICOM Data Owner"])?;
