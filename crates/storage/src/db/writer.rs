@@ -84,22 +84,26 @@ where
 /// Runs until every sender is gone. Owns the only writing connection of this process.
 pub(super) async fn run(mut tx: WriteTx, mut queue: mpsc::Receiver<Box<dyn Job>>) {
     let mut waiting = VecDeque::with_capacity(BATCH_MAX);
-    let mut arrived = Vec::with_capacity(BATCH_MAX);
-    loop {
-        // Those a long group left over go first, and with whoever has come meanwhile.
-        while let Ok(job) = queue.try_recv() {
+    while let Some(job) = next(&mut waiting, &mut queue).await {
+        waiting.push_front(job);
+        // Whoever has come meanwhile shares the commit, up to the bound.
+        while waiting.len() < BATCH_MAX
+            && let Ok(job) = queue.try_recv()
+        {
             waiting.push_back(job);
-            if waiting.len() >= BATCH_MAX {
-                break;
-            }
-        }
-        if waiting.is_empty() {
-            if queue.recv_many(&mut arrived, BATCH_MAX).await == 0 {
-                return;
-            }
-            waiting.extend(arrived.drain(..));
         }
         write_group(&mut tx, &mut waiting).await;
+    }
+}
+
+/// Those a long group left over go first.
+async fn next(
+    waiting: &mut VecDeque<Box<dyn Job>>,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+) -> Option<Box<dyn Job>> {
+    match waiting.pop_front() {
+        Some(job) => Some(job),
+        None => queue.recv().await,
     }
 }
 
