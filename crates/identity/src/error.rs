@@ -63,6 +63,9 @@ pub enum IdentityError {
     /// The program is stopping.
     #[error("the work was cut off")]
     Interrupted,
+    /// The caller may not: it would give more than the caller has.
+    #[error("insufficient privileges to complete the operation: {0}")]
+    Denied(String),
     /// The token endpoint's rules refuse (`acquire_token_for_client`). The text starts with the `AADSTS` code.
     #[error("{0}")]
     Refused(String),

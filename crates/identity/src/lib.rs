@@ -13,6 +13,7 @@ mod groups;
 mod init;
 pub mod json;
 mod oauth;
+mod privileges;
 mod role_assignments;
 mod schema;
 mod seed;
@@ -45,6 +46,7 @@ pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionG
 pub use groups::Group;
 pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
+pub use privileges::Holder;
 pub use role_assignments::{
     NewRoleAssignment, PrincipalRef, RoleAssignment, RoleAssignmentFilter, RoleDefinition, RoleKind,
 };
@@ -81,9 +83,10 @@ pub struct Settings {
     pub origin: Arc<str>,
 }
 
-/// A handle to the identity platform; cheap to clone.
+/// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
+/// operator's, unless [`Identity::acting`] says another's.
 #[derive(Clone)]
-pub struct Identity(pub(crate) Arc<Inner>);
+pub struct Identity(pub(crate) Arc<Inner>, Holder);
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
@@ -107,7 +110,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Seal`] when no keys can be derived from the master key.
     pub fn new(parts: Parts) -> Result<Self, IdentityError> {
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             seal_key: parts.master_key.derive("identity signing keys v1")?,
             secret_key: parts.master_key.derive("identity client secrets v1")?,
             db: parts.db,
@@ -118,7 +121,14 @@ impl Identity {
             tenant: OnceLock::new(),
             key_ring: signing_keys::KeyRing::default(),
             throttle: oauth::Throttle::default(),
-        })))
+        });
+        Ok(Self(inner, Holder::Operator))
+    }
+
+    /// The same platform, used with somebody's rights: nothing done through this handle gives more than they have.
+    #[must_use]
+    pub fn acting(&self, holder: Holder) -> Self {
+        Self(Arc::clone(&self.0), holder)
     }
 
     /// The protocol's endpoints: discovery, keys, instance discovery, token.
@@ -127,7 +137,7 @@ impl Identity {
     }
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
-        Stamp { at_ms: self.0.clock.now_ms(), actor: actor.clone() }
+        Stamp { at_ms: self.0.clock.now_ms(), actor: actor.clone(), holder: self.1 }
     }
 
     /// Random bytes as base64url: grants' IDs, token IDs.
@@ -138,11 +148,13 @@ impl Identity {
     }
 }
 
-/// Who changes something, and when: fixed before the transaction, so that the work may run twice.
+/// Who changes something, with whose rights, and when: fixed before the transaction, so that the work may run twice.
 #[derive(Debug, Clone)]
 pub(crate) struct Stamp {
     pub(crate) at_ms: i64,
     pub(crate) actor: Actor,
+    /// Whose rights bound what may be given (`privileges`).
+    pub(crate) holder: Holder,
 }
 
 impl Stamp {

@@ -16,7 +16,12 @@ pub const DICOM_APP_ID: AppId = AppId::new(uuid!("75e725bf-66ce-4cea-9b9a-5c4caa
 /// *Microsoft Graph*: the resource whose roles and scopes guard the management API.
 pub(crate) const GRAPH_APP_ID: AppId = AppId::new(uuid!("00000003-0000-0000-c000-000000000000"));
 /// *Azure CLI*: the public client that `az login` and `hilum` use.
-const AZURE_CLI_APP_ID: AppId = AppId::new(uuid!("04b07795-8ddb-461a-bbee-02f9e1bf7b46"));
+pub(crate) const AZURE_CLI_APP_ID: AppId = AppId::new(uuid!("04b07795-8ddb-461a-bbee-02f9e1bf7b46"));
+
+/// The role that owns the DICOM service's data.
+pub(crate) const DICOM_DATA_OWNER: Uuid = uuid!("58a3b984-7adf-4c20-983a-32417c86fbc8");
+/// The role that reads the DICOM service's data.
+pub(crate) const DICOM_DATA_READER: Uuid = uuid!("e89c7a3c-2f64-4fa1-a847-3e4c9ba4283a");
 
 const DICOM_READ_WRITE: ScopeId = ScopeId::new(uuid!("e69ab058-b8ae-4c0f-b687-5d97888ddccb"));
 /// Ours: Azure defines no scope that only reads.

@@ -127,6 +127,7 @@ async fn every_statement_prepares() {
             crate::role_assignments::STATEMENTS,
             crate::signing_keys::STATEMENTS,
             crate::oauth::STATEMENTS,
+            crate::privileges::STATEMENTS,
         ] {
             for statement in statements {
                 tx.prepare(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));

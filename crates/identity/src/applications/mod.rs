@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    CertificateInfo, Identity, IdentityError, SecretInfo, Stamp, Tenant, credentials, service_principals,
+    CertificateInfo, Identity, IdentityError, SecretInfo, Stamp, Tenant, credentials, privileges,
+    service_principals,
 };
 
 pub(crate) use filter::Comparison;
@@ -235,9 +236,11 @@ impl Identity {
             .write(input, |tx, (tenant, id, stamp, input, change)| {
                 async move {
                     let mut application = required(tx, tenant.id, id).await?;
-                    let before = application.properties.clone();
+                    let before = application.clone();
                     change(&mut application.properties, input)?;
-                    save(tx, tenant, &before, &application).await?;
+                    privileges::ensure_may_change_application(tx, tenant.id, stamp, &before, &application)
+                        .await?;
+                    save(tx, tenant, &before.properties, &application).await?;
                     let detail = Some("updated".to_owned());
                     stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
                     credentials::attach(tx, &mut application).await?;

@@ -8,7 +8,7 @@ use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
 use super::{Keep, check_display_name, sql};
-use crate::{Identity, IdentityError, Stamp, applications, error::OnDuplicate as _};
+use crate::{Identity, IdentityError, Stamp, applications, error::OnDuplicate as _, privileges};
 
 /// An assertion without thumbprint is tried with each of them.
 const CERTIFICATES_MAX: usize = 10;
@@ -129,6 +129,7 @@ async fn add(
     stamp: &Stamp,
 ) -> Result<AppId, IdentityError> {
     let application = applications::required(tx, tenant, application).await?;
+    privileges::ensure_may_control(tx, tenant, stamp, application.app_id).await?;
     if keep == Keep::None {
         sql::delete_certificates(tx, application.object_id).await?;
     } else if sql::certificates(tx, application.object_id).await?.len() >= CERTIFICATES_MAX {

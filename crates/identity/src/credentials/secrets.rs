@@ -8,7 +8,7 @@ use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
 use super::{Keep, check_display_name, sql, two_years_after};
-use crate::{Identity, IdentityError, Stamp, applications};
+use crate::{Identity, IdentityError, Stamp, applications, privileges};
 
 /// Enough for any rotation; a token request looks at each of them.
 const SECRETS_MAX: usize = 50;
@@ -151,6 +151,7 @@ struct Input {
 
 async fn add(tx: &mut WriteTx, input: &Input) -> Result<AppId, IdentityError> {
     let application = applications::required(tx, input.tenant_id, &input.application).await?;
+    privileges::ensure_may_control(tx, input.tenant_id, &input.stamp, application.app_id).await?;
     if input.keep == Keep::None {
         sql::delete_secrets(tx, application.object_id).await?;
     } else if sql::secrets(tx, application.object_id).await?.len() >= SECRETS_MAX {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::{
     Application, Identity, IdentityError, MemberType, PermissionKind, RequiredResourceAccess,
-    ServicePrincipal, Stamp, applications, service_principals,
+    ServicePrincipal, Stamp, applications, privileges, service_principals,
 };
 
 #[cfg(test)]
@@ -144,6 +144,8 @@ impl Identity {
                     let client = service_principals::required(tx, *tenant, &new.client).await?;
                     let (resource, application) = resource(tx, *tenant, &new.resource).await?;
                     check_scopes(&application, &new.scopes)?;
+                    let scopes: Vec<&str> = new.scopes.iter().map(String::as_str).collect();
+                    privileges::ensure_may_grant(tx, *tenant, stamp, &resource, &scopes).await?;
                     let scope = new.scopes.join(" ");
                     set_grant(tx, *tenant, (&client, &resource), new.principal, scope, (id, stamp)).await
                 }
@@ -251,6 +253,7 @@ async fn consent(
     if !scopes.is_empty() {
         // Consent adds to what was granted before.
         let before = sql::grant(tx, client.id, resource.id, None).await?;
+        privileges::ensure_may_grant(tx, tenant, stamp, &resource, &scopes).await?;
         let old = before.map(|grant| grant.scope).unwrap_or_default();
         scopes.extend(old.split_whitespace());
         let mut seen = Vec::new();
@@ -270,6 +273,7 @@ async fn consent(
                 && role.allowed_member_types.contains(&MemberType::Application)
         });
         let (Some(role), Some(id)) = (role, ids.next()) else { continue };
+        privileges::ensure_may_assign(tx, tenant, stamp, &resource, (role.id, role.value.as_deref())).await?;
         let assignment = AppRoleAssignment {
             id: id.clone(),
             app_role_id: role.id,

@@ -17,11 +17,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp, grants, groups, seed,
+    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp, grants, groups, privileges, seed,
     service_principals, users,
 };
 
-pub(crate) use definitions::DEFINITIONS;
+pub(crate) use definitions::{DEFINITIONS, find as built_in};
 pub use definitions::{RoleDefinition, RoleKind};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
@@ -118,6 +118,7 @@ impl Identity {
             .write(input, |tx, (tenant, new, (id, grant_id), stamp)| {
                 async move {
                     let role = required_role(&new.role)?;
+                    privileges::ensure_may_give_role(tx, *tenant, stamp, role).await?;
                     let principal = principal(tx, *tenant, &new.principal).await?;
                     let mut assignment = RoleAssignment {
                         id: *id,

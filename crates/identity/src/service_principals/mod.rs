@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     Application, Identity, IdentityError,
     applications::{self, Comparison},
-    credentials, grants, role_assignments,
+    credentials, grants, privileges, role_assignments,
 };
 
 #[cfg(test)]
@@ -181,6 +181,7 @@ impl Identity {
             .write(input, |tx, (tenant, id, change, stamp)| {
                 async move {
                     let mut principal = required(tx, *tenant, id).await?;
+                    privileges::ensure_may_control(tx, *tenant, stamp, principal.app_id).await?;
                     principal.account_enabled = change.account_enabled.unwrap_or(principal.account_enabled);
                     principal.app_role_assignment_required =
                         change.app_role_assignment_required.unwrap_or(principal.app_role_assignment_required);

@@ -15,7 +15,7 @@ use crate::{
     Identity, IdentityError, Stamp, Tenant,
     applications::Comparison,
     credentials::passwords::{self, HashedPassword},
-    grants, role_assignments,
+    grants, privileges, role_assignments,
 };
 
 #[cfg(test)]
@@ -194,6 +194,7 @@ impl Identity {
             .write(input, |tx, (tenant, id, change, password, stamp)| {
                 async move {
                     let mut user = required(tx, *tenant, id).await?;
+                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
                     apply(&mut user, change);
                     sql::update(tx, &user).await?;
                     if let Some(password) = password {
@@ -218,6 +219,7 @@ impl Identity {
             .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
                 async move {
                     let user = required(tx, *tenant, id).await?;
+                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
                     let object = ObjectId::new(user.id.uuid());
                     role_assignments::delete_of_principal(tx, object).await?;
                     grants::delete_of_principal(tx, object).await?;
