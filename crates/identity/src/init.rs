@@ -4,7 +4,6 @@ use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{ObjectId, Secret, TenantId, UserId};
 use hilum_storage::db::WriteTx;
-use uuid::Uuid;
 
 use crate::{
     Application, Identity, IdentityError, PrincipalKind, RoleAssignment, ServicePrincipal, Stamp, Tenant,
@@ -105,6 +104,7 @@ impl Identity {
             seed::applications(&self.0.origin, std::array::from_fn(|_| random.uuid()), now).to_vec();
         let principals = applications
             .iter()
+            .filter(|application| seed::has_principal(application.app_id))
             .map(|application| service_principals::of(application, ObjectId::new(random.uuid()), now))
             .collect();
         let assignment = RoleAssignment {
@@ -147,29 +147,30 @@ impl Identity {
         })
     }
 
-    /// Adds the names that belong to the present origin to the built-in resources.
+    /// Adds to the built-in applications what belongs to the present origin and version.
     async fn refresh_seeds(&self, tenant: &Tenant) -> Result<(), IdentityError> {
-        let seeds = seed::applications(&self.0.origin, [Uuid::nil(); seed::COUNT], tenant.created_at);
+        let random = &self.0.random;
         let stamp = self.stamp(&Actor::operator());
-        let missing = {
+        let now = crate::timestamp(stamp.at_ms);
+        let seeds = seed::applications(&self.0.origin, std::array::from_fn(|_| random.uuid()), now);
+        let mut new = Vec::new();
+        {
             let mut tx = self.0.db.snapshot().await?;
-            let mut missing = false;
-            for seed in &seeds {
-                for name in &seed.properties.identifier_uris {
-                    missing |= applications::by_name(&mut tx, tenant.id, name).await?.is_none();
+            for seed in seeds {
+                if seed::pending(&mut tx, tenant.id, &seed).await? {
+                    new.push((seed, ObjectId::new(random.uuid())));
                 }
             }
-            missing
-        };
-        if !missing {
+        }
+        if new.is_empty() {
             return Ok(());
         }
         self.0
             .db
-            .write((tenant.id, seeds, stamp), |tx, (tenant, seeds, stamp)| {
+            .write((tenant.id, new, stamp), |tx, (tenant, new, stamp)| {
                 async move {
-                    for seed in seeds {
-                        add_names(tx, *tenant, seed, stamp).await?;
+                    for (seed, principal) in new {
+                        seed::upgrade(tx, *tenant, seed, *principal, stamp).await?;
                     }
                     Ok::<_, IdentityError>(())
                 }
@@ -177,32 +178,6 @@ impl Identity {
             })
             .await
     }
-}
-
-/// Adds names to a built-in resource, unless another application has taken them.
-async fn add_names(
-    tx: &mut WriteTx,
-    tenant: TenantId,
-    seed: &Application,
-    stamp: &Stamp,
-) -> Result<(), IdentityError> {
-    let Some(mut application) = applications::by_app_id(tx, tenant, seed.app_id).await? else {
-        return Ok(());
-    };
-    let mut added = Vec::new();
-    for name in &seed.properties.identifier_uris {
-        if applications::by_name(tx, tenant, name).await?.is_none() {
-            added.push(name.clone());
-        }
-    }
-    if added.is_empty() {
-        return Ok(());
-    }
-    let detail = Some(format!("new names {}", added.join(" ")));
-    application.properties.identifier_uris.extend(added);
-    applications::update(tx, tenant, &application).await?;
-    stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
-    Ok(())
 }
 
 /// Writes it all, or finds that there is a tenant by now.
@@ -218,6 +193,7 @@ async fn create(tx: &mut WriteTx, first: &First) -> Result<bool, IdentityError> 
     }
     for application in &first.applications {
         applications::insert(tx, tenant, application).await?;
+        seed::note(tx, tenant, application).await?;
     }
     for principal in &first.principals {
         service_principals::insert(tx, tenant, principal).await?;

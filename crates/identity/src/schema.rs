@@ -3,8 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, grants, groups, role_assignments, service_principals, signing_keys, tenants,
-    users,
+    applications, credentials, grants, groups, role_assignments, seed, service_principals, signing_keys,
+    tenants, users,
 };
 
 /// This crate's tables.
@@ -20,5 +20,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 7, name: "grants", sql: grants::SCHEMA },
         Migration { number: 8, name: "role_assignment", sql: role_assignments::SCHEMA },
         Migration { number: 9, name: "signing_key", sql: signing_keys::SCHEMA },
+        Migration { number: 14, name: "seeded_item", sql: seed::SCHEMA },
     ],
 };

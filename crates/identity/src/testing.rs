@@ -128,6 +128,7 @@ async fn every_statement_prepares() {
             crate::signing_keys::STATEMENTS,
             crate::oauth::STATEMENTS,
             crate::privileges::STATEMENTS,
+            crate::seed::STATEMENTS,
         ] {
             for statement in statements {
                 tx.prepare(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
