@@ -31,6 +31,14 @@ pub enum IdentityError {
         /// The property in Graph's spelling.
         property: &'static str,
     },
+    /// A reference that is to be added is there already.
+    #[error(
+        "one or more added object references already exist for the following modified properties: '{property}'"
+    )]
+    ReferenceExists {
+        /// The property in Graph's spelling.
+        property: &'static str,
+    },
     /// A value breaks a rule.
     #[error("invalid value specified for property '{property}': {reason}")]
     Invalid {

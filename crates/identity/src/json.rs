@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, PermissionGrant, PermissionScope,
-    RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo, ServicePrincipal,
-    SigningKeyInfo, User,
+    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, PermissionGrant,
+    PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo,
+    ServicePrincipal, SigningKeyInfo, User,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -173,20 +173,22 @@ pub fn app_role_assignment(assignment: &AppRoleAssignment) -> Value {
     })
 }
 
-/// A `user`.
+/// A `user`: what Graph shows when nothing is selected, and what scripts ask of it besides.
 pub fn user(user: &User) -> Value {
-    json!({
-        "accountEnabled": user.account_enabled,
-        "createdDateTime": date_time(user.created_at),
-        "displayName": user.display_name,
-        "givenName": user.given_name,
-        "id": user.id.to_string(),
-        "mail": user.mail,
-        "mailNickname": user.mail_nickname,
-        "objectId": user.id.to_string(),
-        "surname": user.surname,
-        "userPrincipalName": user.user_principal_name,
-    })
+    let mut all = crate::users::shape(user, "");
+    let more = ["accountEnabled", "createdDateTime", "mailNickname", "userType"];
+    all.retain(|name, _| {
+        crate::users::DEFAULT_SELECT.contains(&name.as_str()) || more.contains(&name.as_str())
+    });
+    all.insert("objectId".to_owned(), user.id.to_string().into());
+    Value::Object(all)
+}
+
+/// A `group`.
+pub fn group(group: &Group) -> Value {
+    let mut all = crate::groups::shape(group);
+    all.insert("objectId".to_owned(), group.id.to_string().into());
+    Value::Object(all)
 }
 
 /// A role definition as `az role definition list` prints it.

@@ -7,6 +7,8 @@
 
 mod applications;
 mod credentials;
+mod directory_objects;
+mod directory_roles;
 mod error;
 mod grants;
 mod groups;
@@ -41,9 +43,10 @@ pub use applications::{
 pub use credentials::{
     AddedCertificate, AddedSecret, CertificateInfo, Keep, NewCertificate, NewSecret, SecretInfo,
 };
+pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
 pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
-pub use groups::Group;
+pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
 pub use privileges::Holder;
@@ -55,7 +58,7 @@ pub use seed::DICOM_APP_ID;
 pub use service_principals::{ServicePrincipal, ServicePrincipalChange, ServicePrincipalFilter};
 pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
 pub use tenants::Tenant;
-pub use users::{MustChange, NewUser, User, UserChange, UserFilter};
+pub use users::{MustChange, NewUser, User, UserChange, UserDetails, UserFilter, UserType};
 
 /// The longest list an operation returns.
 pub(crate) const LIST_MAX: usize = 10_000;

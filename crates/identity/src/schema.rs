@@ -20,6 +20,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 7, name: "grants", sql: grants::SCHEMA },
         Migration { number: 8, name: "role_assignment", sql: role_assignments::SCHEMA },
         Migration { number: 9, name: "signing_key", sql: signing_keys::SCHEMA },
+        Migration { number: 12, name: "user_details", sql: users::SCHEMA_DETAILS },
+        Migration { number: 13, name: "group_details", sql: groups::SCHEMA_DETAILS },
         Migration { number: 14, name: "seeded_item", sql: seed::SCHEMA },
     ],
 };

@@ -12,6 +12,8 @@ use tokio_util::task::TaskTracker;
 use crate::{AddedSecret, Application, Identity, InitRequest, NewSecret, Parts, ServicePrincipal, Settings};
 
 pub(crate) const ORIGIN: &str = "https://localhost:8443";
+/// What snapshots hide.
+pub(crate) const GUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 pub(crate) const NOW: &str = "2026-01-31T12:34:56Z";
 const ALL: &[Migrations] = &[hilum_audit::MIGRATIONS, crate::MIGRATIONS];
 
@@ -122,6 +124,7 @@ async fn every_statement_prepares() {
             crate::service_principals::STATEMENTS,
             crate::credentials::STATEMENTS,
             crate::users::STATEMENTS,
+            crate::directory_roles::STATEMENTS,
             crate::groups::STATEMENTS,
             crate::grants::STATEMENTS,
             crate::role_assignments::STATEMENTS,

@@ -27,7 +27,7 @@ pub(crate) use filter::Comparison;
 pub(crate) use rules::Policy;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_app_id, by_name, insert, past_prefix, update};
+pub(crate) use sql::{SCHEMA, by_app_id, by_name, by_object_id, insert, past_prefix, update};
 
 pub use filter::ApplicationFilter;
 pub use properties::{
@@ -290,7 +290,7 @@ pub(crate) async fn lookup(
     };
     match by_app_id(tx, tenant, AppId::new(guid)).await? {
         Some(application) => Ok(Some(application)),
-        None => sql::by_object_id(tx, tenant, ObjectId::new(guid)).await,
+        None => by_object_id(tx, tenant, ObjectId::new(guid)).await,
     }
 }
 

@@ -1,23 +1,34 @@
-//! Groups, as far as roles need them: who is a member gets the group's roles. Owns `directory_group` and
-//! `group_member`. The operations on them come with the Graph API.
+//! Security groups, their members and owners. Owns `directory_group`, `group_member` and `group_owner`.
+//!
+//! Members are users, groups and service principals. Nesting may form circles, as in Entra; every walk over it keeps
+//! what it has seen. What a group gives to members of its members: data roles, as Azure's do; not app roles, as Entra's
+//! do not; not directory roles, whose groups take no groups.
+//! A deleted group can be restored for 30 days (`deleted/`) with its members; until then it gives nothing.
 
-use hilum_kernel::{GroupId, TenantId};
-use hilum_storage::db::{DbError, ReadTx, Sql};
-use jiff::Timestamp;
-
-pub(crate) const SCHEMA: Sql = "CREATE TABLE directory_group (
-        id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, display_name TEXT NOT NULL, display_name_folded TEXT NOT NULL,
-        mail_nickname TEXT NOT NULL, description TEXT, created_at_ms BIGINT NOT NULL);
-    CREATE INDEX directory_group_display_name ON directory_group (tenant_id, display_name_folded, id);
-    CREATE TABLE group_member (
-        group_id TEXT NOT NULL, member_id TEXT NOT NULL, PRIMARY KEY (group_id, member_id));
-    CREATE INDEX group_member_member ON group_member (member_id, group_id)";
-
-const BY_ID: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms FROM directory_group
-    WHERE id = $1 AND tenant_id = $2";
+mod details;
+mod members;
+mod sql;
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[BY_ID];
+mod tests;
+
+use futures::FutureExt as _;
+use hilum_audit::{Action, Actor};
+use hilum_kernel::{GroupId, ObjectId, TenantId};
+use hilum_storage::db::{ReadTx, WriteTx};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{Identity, IdentityError, Stamp, directory_roles, grants, privileges, role_assignments};
+
+pub(crate) use details::shape;
+pub use members::Relation;
+pub(crate) use members::{Edge, Steps, add, remove};
+#[cfg(test)]
+pub(crate) use sql::STATEMENTS;
+pub(crate) use sql::{
+    SCHEMA, SCHEMA_DETAILS, by_id, by_ids, containing, edges, forget, has_member, transitive_members,
+};
 
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +43,230 @@ pub struct Group {
     pub description: Option<String>,
     /// Since when it exists.
     pub created_at: Timestamp,
+    /// `Private`, `Public`, `HiddenMembership`; kept.
+    pub visibility: Option<String>,
+    /// Whether directory roles may be given to it. Never changes.
+    pub assignable_to_role: bool,
+    /// A name that never changes once it is set.
+    pub unique_name: Option<String>,
 }
 
-pub(crate) async fn by_id(tx: &mut ReadTx, tenant: TenantId, id: GroupId) -> Result<Option<Group>, DbError> {
-    let Some(row) = tx.fetch_optional(BY_ID, &[id.into(), tenant.into()]).await? else { return Ok(None) };
-    Ok(Some(Group {
-        id: row.id(0)?,
-        display_name: row.text(1)?,
-        mail_nickname: row.text(2)?,
-        description: row.opt_text(3)?,
-        created_at: crate::timestamp(row.int(4)?),
-    }))
+impl Identity {
+    /// Creates a group. `members` is shaped like the body of Graph's `POST /groups`, without what is bound; that comes
+    /// beside it.
+    ///
+    /// # Errors
+    /// [`IdentityError::Invalid`] or [`IdentityError::Conflict`] for what the rules refuse, [`IdentityError::NotFound`]
+    /// for members that are not there.
+    pub async fn create_group(
+        &self,
+        actor: &Actor,
+        members: &Map<String, Value>,
+        bound: &BoundObjects,
+    ) -> Result<Group, IdentityError> {
+        let stamp = self.stamp(actor);
+        let group = self.new_group(members, crate::timestamp(stamp.at_ms))?;
+        let input = (self.tenant().await?.id, group.clone(), bound.clone(), stamp);
+        self.0
+            .db
+            .write(input, |tx, (tenant, group, bound, stamp)| {
+                create(tx, *tenant, group, bound, stamp).boxed()
+            })
+            .await?;
+        Ok(group)
+    }
+
+    /// Checks a new group and makes the object.
+    pub(crate) fn new_group(
+        &self,
+        members: &Map<String, Value>,
+        created_at: Timestamp,
+    ) -> Result<Group, IdentityError> {
+        for name in ["displayName", "mailEnabled", "mailNickname", "securityEnabled"] {
+            if members.get(name).is_none_or(Value::is_null) {
+                return Err(IdentityError::invalid(name, "is required to create a group"));
+            }
+        }
+        Group {
+            id: GroupId::new(self.0.random.uuid()),
+            display_name: String::new(),
+            mail_nickname: String::new(),
+            description: None,
+            created_at,
+            visibility: None,
+            assignable_to_role: false,
+            unique_name: None,
+        }
+        .created(members)
+    }
+
+    /// Finds a group by object ID.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`].
+    pub async fn find_group(&self, id: GroupId) -> Result<Group, IdentityError> {
+        let tenant = self.tenant().await?.id;
+        required(&mut self.0.db.read().await?, tenant, id).await
+    }
+
+    /// Changes a group as Graph's `PATCH /groups/{id}` does.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], and what the rules refuse.
+    pub async fn update_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        members: &Map<String, Value>,
+    ) -> Result<Group, IdentityError> {
+        let input = (self.tenant().await?.id, id, members.clone(), self.stamp(actor));
+        self.0
+            .db
+            .write(input, |tx, (tenant, id, members, stamp)| update(tx, *tenant, *id, members, stamp).boxed())
+            .await
+    }
+
+    /// Deletes a group, which can be restored for 30 days.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`].
+    pub async fn delete_group(&self, actor: &Actor, id: GroupId) -> Result<(), IdentityError> {
+        let input = (self.tenant().await?.id, id, self.stamp(actor));
+        self.0
+            .db
+            .write(input, |tx, (tenant, id, stamp)| {
+                delete(tx, *tenant, *id, stamp).map(|deleted| deleted.map(drop)).boxed()
+            })
+            .await
+    }
+
+    /// Adds members or owners to a group.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`] for objects that are not there, [`IdentityError::ReferenceExists`] for those that are
+    /// in it already, [`IdentityError::Invalid`] for what the rules refuse.
+    pub async fn add_to_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        relation: Relation,
+        objects: &[ObjectId],
+    ) -> Result<(), IdentityError> {
+        let input = (self.tenant().await?.id, id, relation, objects.to_vec(), self.stamp(actor));
+        self.0
+            .db
+            .write(input, |tx, (tenant, id, relation, objects, stamp)| {
+                async move {
+                    let group = locked(tx, *tenant, *id).await?;
+                    add(tx, *tenant, &group, *relation, objects, stamp).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes a member or owner out of a group.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`] when it is not in it; [`IdentityError::Invalid`] for the last Global Administrator.
+    pub async fn remove_from_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        relation: Relation,
+        object: ObjectId,
+    ) -> Result<(), IdentityError> {
+        let input = (self.tenant().await?.id, id, relation, object, self.stamp(actor));
+        self.0
+            .db
+            .write(input, |tx, (tenant, id, relation, object, stamp)| {
+                async move {
+                    let group = locked(tx, *tenant, *id).await?;
+                    remove(tx, *tenant, &group, *relation, *object, stamp).await
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// What a new group is bound to (`members@odata.bind`, `owners@odata.bind`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BoundObjects {
+    /// The first members.
+    pub members: Vec<ObjectId>,
+    /// The first owners.
+    pub owners: Vec<ObjectId>,
+}
+
+/// Inserts a group with what it is bound to.
+pub(crate) async fn create(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    group: &Group,
+    bound: &BoundObjects,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    sql::insert(tx, tenant, group).await?;
+    stamp.record(tx, Action::GroupChanged, group.id, Some("created".to_owned())).await?;
+    for (relation, objects) in [(Relation::Members, &bound.members), (Relation::Owners, &bound.owners)] {
+        if !objects.is_empty() {
+            add(tx, tenant, group, relation, objects, stamp).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes a group. Two changes at once follow each other: the row is locked before it is read.
+pub(crate) async fn update(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: GroupId,
+    members: &Map<String, Value>,
+    stamp: &Stamp,
+) -> Result<Group, IdentityError> {
+    let group = locked(tx, tenant, id).await?.changed(members)?;
+    sql::update(tx, &group).await?;
+    let names: Vec<&str> = members.keys().map(String::as_str).collect();
+    let detail = Some(format!("updated {}", names.join(" ")));
+    stamp.record(tx, Action::GroupChanged, id, detail).await?;
+    Ok(group)
+}
+
+/// Deletes a group.
+pub(crate) async fn delete(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: GroupId,
+    stamp: &Stamp,
+) -> Result<Group, IdentityError> {
+    let group = locked(tx, tenant, id).await?;
+    privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(id.uuid())).await?;
+    sql::delete(tx, id).await?;
+    if group.assignable_to_role {
+        directory_roles::ensure_an_administrator(tx, tenant).await?;
+    }
+    forget_group(tx, id).await?;
+    stamp.record(tx, Action::GroupChanged, id, Some("deleted".to_owned())).await?;
+    Ok(group)
+}
+
+/// Removes what a group that is gone for good leaves behind: its members, and everything that was granted to it.
+pub(crate) async fn forget_group(tx: &mut WriteTx, id: GroupId) -> Result<(), IdentityError> {
+    let object = ObjectId::new(id.uuid());
+    role_assignments::delete_of_principal(tx, object).await?;
+    grants::delete_of_principal(tx, object).await?;
+    forget(tx, object).await?;
+    Ok(())
+}
+
+/// As [`by_id`], for callers that cannot go on without it.
+pub(crate) async fn required(tx: &mut ReadTx, tenant: TenantId, id: GroupId) -> Result<Group, IdentityError> {
+    by_id(tx, tenant, id).await?.ok_or_else(|| IdentityError::not_found("group", id))
+}
+
+/// As [`required`], with the row locked until the end of the transaction.
+pub(crate) async fn locked(tx: &mut WriteTx, tenant: TenantId, id: GroupId) -> Result<Group, IdentityError> {
+    sql::lock(tx, tenant, id).await?;
+    required(tx, tenant, id).await
 }

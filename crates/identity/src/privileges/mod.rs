@@ -189,7 +189,6 @@ pub(crate) async fn ensure_may_give_role(
 }
 
 /// Before somebody joins a group, or becomes its owner: who is in it has the group's roles.
-#[cfg_attr(not(test), expect(dead_code, reason = "groups have no operations yet that add members"))]
 pub(crate) async fn ensure_may_add_member(
     tx: &mut ReadTx,
     tenant: TenantId,

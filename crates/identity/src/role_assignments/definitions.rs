@@ -70,6 +70,34 @@ pub(crate) const DEFINITIONS: &[RoleDefinition] = &[
         kind: RoleKind::Directory,
         data_actions: &[],
     },
+    RoleDefinition {
+        id: uuid!("cf1c38e5-3621-4004-a7cb-879624dced7c"),
+        name: "Application Developer",
+        description: "Register applications, and manage those of one's own.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+    RoleDefinition {
+        id: uuid!("f2ef992c-3afb-46b9-b7cf-a126ee74c451"),
+        name: "Global Reader",
+        description: "Read everything that a Global Administrator can, without changing any of it.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+    RoleDefinition {
+        id: uuid!("fe930be7-5e62-47db-91af-98c3a49a38b1"),
+        name: "User Administrator",
+        description: "Manage users and groups, and reset passwords of users without administrator roles.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
+    RoleDefinition {
+        id: uuid!("88d8e3e3-8f55-4a1e-953a-9b9898b8876b"),
+        name: "Directory Readers",
+        description: "Read basic information of the directory.",
+        kind: RoleKind::Directory,
+        data_actions: &[],
+    },
 ];
 
 /// The built-in role with this name (in any case) or GUID.

@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp, grants, groups, privileges, seed,
-    service_principals, users,
+    AppRoleAssignment, Identity, IdentityError, PrincipalKind, Stamp,
+    directory_roles::{self, DirectoryRole},
+    grants, groups, privileges, seed, service_principals, users,
 };
 
 pub(crate) use definitions::{DEFINITIONS, find as built_in};
@@ -120,6 +121,7 @@ impl Identity {
                     let role = required_role(&new.role)?;
                     privileges::ensure_may_give_role(tx, *tenant, stamp, role).await?;
                     let principal = principal(tx, *tenant, &new.principal).await?;
+                    ensure_assignable(tx, *tenant, role, &principal).await?;
                     let mut assignment = RoleAssignment {
                         id: *id,
                         role,
@@ -198,6 +200,23 @@ impl Identity {
     }
 }
 
+/// Directory roles go to groups that were made for it, and hold everywhere.
+async fn ensure_assignable(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    role: &RoleDefinition,
+    principal: &Principal,
+) -> Result<(), IdentityError> {
+    if role.kind == RoleKind::Directory && principal.kind == PrincipalKind::Group {
+        let group = groups::required(tx, tenant, GroupId::new(principal.id.uuid())).await?;
+        if !group.assignable_to_role {
+            let reason = "a group can have directory roles only when it was created with isAssignableToRole";
+            return Err(IdentityError::invalid("principalId", reason));
+        }
+    }
+    Ok(())
+}
+
 /// Inserts an assignment, and for data roles what puts it into tokens.
 pub(crate) async fn assign(
     tx: &mut WriteTx,
@@ -245,6 +264,9 @@ async fn remove(
             let role = AppRoleId::new(assignment.role.id);
             grants::delete_assignment(tx, assignment.principal_id, resource.id, role).await?;
         }
+    }
+    if assignment.role.id == DirectoryRole::GlobalAdministrator.id() {
+        directory_roles::ensure_an_administrator(tx, tenant).await?;
     }
     let detail = Some(format!("{} at {}", assignment.role.name, assignment.scope));
     stamp.record(tx, Action::RoleRemoved, assignment.principal_id, detail).await?;

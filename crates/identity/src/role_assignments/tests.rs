@@ -71,6 +71,6 @@ async fn unknown_roles_and_principals_are_not_found_and_nothing_is_removed_by_de
             .await;
         assert_eq!(user.unwrap().principal_kind, PrincipalKind::User);
     }
-    assert_eq!(Identity::role_definitions(None).len(), 6);
+    assert_eq!(Identity::role_definitions(None).len(), 10);
     assert_eq!(Identity::role_definitions(Some("dicom data reader")).len(), 1);
 }

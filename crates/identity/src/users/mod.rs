@@ -1,5 +1,11 @@
 //! Users of the tenant. Owns `directory_user`; passwords are `credentials/`'s.
+//!
+//! A deleted user can be restored for 30 days (`deleted/`), with password, memberships and roles; until then nobody finds
+//! the user, and the name is free, as in Entra.
 
+mod details;
+mod passwords;
+mod rules;
 mod sql;
 
 #[cfg(test)]
@@ -8,24 +14,24 @@ mod tests;
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{ObjectId, Secret, TenantId, UserId};
-use hilum_storage::db::{ReadTx, WriteTx};
+use hilum_storage::db::{DbError, ReadTx, WriteTx};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::{
     Identity, IdentityError, Stamp, Tenant,
     applications::Comparison,
-    credentials::passwords::{self, HashedPassword},
-    grants, privileges, role_assignments,
+    credentials::passwords::{self as hashes, HashedPassword},
+    directory_roles::{self, DirectoryRole},
+    grants, groups, privileges, role_assignments,
 };
 
+pub(crate) use details::{DEFAULT_SELECT, shape};
+pub use details::{UserDetails, UserType};
+pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, insert};
-
-const DISPLAY_NAME_CHARS_MAX: usize = 256;
-/// Entra's limits: 64 characters before the `@`, 113 in all.
-const UPN_CHARS_MAX: usize = 113;
-const UPN_LOCAL_CHARS_MAX: usize = 64;
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +54,10 @@ pub struct User {
     pub account_enabled: bool,
     /// Since when the object exists.
     pub created_at: Timestamp,
+    /// The other properties.
+    pub details: UserDetails,
+    /// Tokens of sign-ins before are worth nothing any more (`signInSessionsValidFromDateTime`).
+    pub sessions_valid_from: Timestamp,
 }
 
 /// A user to be created.
@@ -126,6 +136,13 @@ impl UserFilter {
     }
 }
 
+/// A password that somebody sets, as `passwordProfile` has it.
+#[derive(Debug, Clone)]
+pub(crate) struct NewPassword {
+    pub(crate) password: Secret<String>,
+    pub(crate) must_change: bool,
+}
+
 impl Identity {
     /// Creates a user with a password.
     ///
@@ -135,9 +152,48 @@ impl Identity {
         let tenant = self.tenant().await?;
         let stamp = self.stamp(actor);
         let user = user_of(&new, tenant, UserId::new(self.0.random.uuid()), crate::timestamp(stamp.at_ms))?;
-        let must_change = new.force_change_password_next_sign_in;
-        let password = passwords::hash(new.password, must_change, &self.0.random).await?;
-        let input = (tenant.id, user.clone(), password, stamp);
+        let password =
+            NewPassword { password: new.password, must_change: new.force_change_password_next_sign_in };
+        self.insert_user(tenant.id, user, password, stamp).await
+    }
+
+    /// Creates a user. `members` is shaped like the body of Graph's `POST /users`.
+    ///
+    /// # Errors
+    /// [`IdentityError::Invalid`] or [`IdentityError::Conflict`] for what the rules refuse.
+    pub async fn create_user_of(
+        &self,
+        actor: &Actor,
+        members: &Map<String, Value>,
+    ) -> Result<User, IdentityError> {
+        let tenant = self.tenant().await?;
+        let stamp = self.stamp(actor);
+        for name in ["accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile"]
+        {
+            if members.get(name).is_none_or(Value::is_null) {
+                return Err(IdentityError::invalid(name, "is required to create a user"));
+            }
+        }
+        let (members, password) = passwords::take_profile(members)?;
+        let password = password.complete().ok_or_else(|| {
+            IdentityError::invalid("passwordProfile", "a password must be specified to create a new user")
+        })?;
+        let user =
+            blank(UserId::new(self.0.random.uuid()), crate::timestamp(stamp.at_ms)).merged(&members)?;
+        rules::check(&user, tenant)?;
+        self.insert_user(tenant.id, user, password, stamp).await
+    }
+
+    async fn insert_user(
+        &self,
+        tenant: TenantId,
+        user: User,
+        password: NewPassword,
+        stamp: Stamp,
+    ) -> Result<User, IdentityError> {
+        passwords::check(&password.password, &user)?;
+        let password = hashes::hash(password.password, password.must_change, &self.0.random).await?;
+        let input = (tenant, user.clone(), password, stamp);
         self.0
             .db
             .write(input, |tx, (tenant, user, password, stamp)| {
@@ -179,56 +235,39 @@ impl Identity {
         id: &str,
         change: UserChange,
     ) -> Result<User, IdentityError> {
-        let tenant = self.tenant().await?.id;
-        if let Some(name) = &change.display_name {
-            check_display_name(name)?;
-        }
         let must_change = change.force_change_password_next_sign_in;
-        let password = match change.password.clone() {
-            Some(password) => Some(passwords::hash(password, must_change, &self.0.random).await?),
-            None => None,
-        };
-        let input = (tenant, id.to_owned(), change, password, self.stamp(actor));
-        self.0
-            .db
-            .write(input, |tx, (tenant, id, change, password, stamp)| {
-                async move {
-                    let mut user = required(tx, *tenant, id).await?;
-                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
-                    apply(&mut user, change);
-                    sql::update(tx, &user).await?;
-                    if let Some(password) = password {
-                        passwords::store(tx, user.id, password, stamp.at_ms).await?;
-                    }
-                    stamp.record(tx, Action::UserChanged, user.id, Some("updated".to_owned())).await?;
-                    Ok::<_, IdentityError>(user)
-                }
-                .boxed()
-            })
-            .await
+        let password = change.password.clone().map(|password| NewPassword { password, must_change });
+        let prepared = self.prepare_change(id, members_of(&change), password.into()).await?;
+        let input = (self.tenant().await?.clone(), prepared, self.stamp(actor));
+        self.0.db.write(input, |tx, (tenant, change, stamp)| update(tx, tenant, change, stamp).boxed()).await
     }
 
-    /// Deletes a user with the password and what was granted to the user.
+    /// Changes a user as Graph's `PATCH /users/{id}` does.
     ///
     /// # Errors
-    /// [`IdentityError::NotFound`].
+    /// [`IdentityError::NotFound`], and what the rules refuse.
+    pub async fn change_user_of(
+        &self,
+        actor: &Actor,
+        id: &str,
+        members: &Map<String, Value>,
+    ) -> Result<User, IdentityError> {
+        let (members, profile) = passwords::take_profile(members)?;
+        let prepared = self.prepare_change(id, members, profile).await?;
+        let input = (self.tenant().await?.clone(), prepared, self.stamp(actor));
+        self.0.db.write(input, |tx, (tenant, change, stamp)| update(tx, tenant, change, stamp).boxed()).await
+    }
+
+    /// Deletes a user, who can be restored for 30 days.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`]; [`IdentityError::Invalid`] for the last Global Administrator.
     pub async fn delete_user(&self, actor: &Actor, id: &str) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
         self.0
             .db
             .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
-                async move {
-                    let user = required(tx, *tenant, id).await?;
-                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
-                    let object = ObjectId::new(user.id.uuid());
-                    role_assignments::delete_of_principal(tx, object).await?;
-                    grants::delete_of_principal(tx, object).await?;
-                    passwords::delete(tx, user.id).await?;
-                    sql::delete(tx, user.id).await?;
-                    stamp.record(tx, Action::UserChanged, user.id, Some("deleted".to_owned())).await?;
-                    Ok::<_, IdentityError>(())
-                }
-                .boxed()
+                delete(tx, *tenant, id, stamp).map(|deleted| deleted.map(drop)).boxed()
             })
             .await
     }
@@ -246,10 +285,10 @@ impl Identity {
         let stored = {
             let mut tx = self.0.db.read().await?;
             let user = required(&mut tx, tenant, id).await?;
-            passwords::stored(&mut tx, user.id).await?
+            hashes::stored(&mut tx, user.id).await?
         };
         let Some((hash, must_change)) = stored else { return Ok(None) };
-        let good = passwords::verify(password, hash).await?;
+        let good = hashes::verify(password, hash).await?;
         Ok(good.then_some(if must_change { MustChange::Yes } else { MustChange::No }))
     }
 }
@@ -272,8 +311,88 @@ pub(crate) async fn create(
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
     insert(tx, tenant, user).await?;
-    passwords::store(tx, user.id, password, stamp.at_ms).await?;
+    hashes::store(tx, user.id, password, stamp.at_ms).await?;
     stamp.record(tx, Action::UserChanged, user.id, Some("created".to_owned())).await?;
+    Ok(())
+}
+
+/// A change that is checked as far as possible without the database, with its password hashed.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedChange {
+    /// Object ID or user principal name.
+    pub(crate) id: String,
+    pub(crate) members: Map<String, Value>,
+    pub(crate) password: Option<HashedPassword>,
+    /// `forceChangePasswordNextSignIn` without a new password.
+    pub(crate) must_change: Option<bool>,
+}
+
+/// Changes a user. Two changes at once follow each other: the row is locked before it is read.
+pub(crate) async fn update(
+    tx: &mut WriteTx,
+    tenant: &Tenant,
+    change: &PreparedChange,
+    stamp: &Stamp,
+) -> Result<User, IdentityError> {
+    let before = locked(tx, tenant.id, &change.id).await?;
+    privileges::ensure_may_manage_user(tx, tenant.id, stamp, before.id).await?;
+    let mut user = before.merged(&change.members)?;
+    rules::check(&user, tenant)?;
+    if change.password.is_some() {
+        user.sessions_valid_from = crate::timestamp(stamp.at_ms);
+    }
+    sql::update(tx, tenant.id, &user).await?;
+    if let Some(password) = &change.password {
+        hashes::store(tx, user.id, password, stamp.at_ms).await?;
+    } else if let Some(must_change) = change.must_change {
+        sql::set_must_change(tx, user.id, must_change).await?;
+    }
+    let detail = match (&change.password, change.members.is_empty()) {
+        (Some(_), true) => "password reset".to_owned(),
+        (password, _) => {
+            let names: Vec<&str> = change.members.keys().map(String::as_str).collect();
+            let reset = if password.is_some() { ", password reset" } else { "" };
+            format!("updated {}{reset}", names.join(" "))
+        }
+    };
+    stamp.record(tx, Action::UserChanged, user.id, Some(detail)).await?;
+    if before.account_enabled && !user.account_enabled {
+        keep_an_administrator(tx, tenant.id, user.id).await?;
+    }
+    Ok(user)
+}
+
+/// Refuses what took the last Global Administrator away from the directory.
+async fn keep_an_administrator(tx: &mut WriteTx, tenant: TenantId, id: UserId) -> Result<(), IdentityError> {
+    if directory_roles::of_user(tx, tenant, id).await?.contains(&DirectoryRole::GlobalAdministrator) {
+        directory_roles::ensure_an_administrator(tx, tenant).await?;
+    }
+    Ok(())
+}
+
+/// Deletes a user.
+pub(crate) async fn delete(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: &str,
+    stamp: &Stamp,
+) -> Result<User, IdentityError> {
+    let user = locked(tx, tenant, id).await?;
+    privileges::ensure_may_manage_user(tx, tenant, stamp, user.id).await?;
+    sql::delete(tx, user.id).await?;
+    keep_an_administrator(tx, tenant, user.id).await?;
+    forget(tx, user.id).await?;
+    stamp.record(tx, Action::UserChanged, user.id, Some("deleted".to_owned())).await?;
+    Ok(user)
+}
+
+/// Removes what a user that is gone for good leaves behind: password, memberships, everything that was granted.
+pub(crate) async fn forget(tx: &mut WriteTx, id: UserId) -> Result<(), IdentityError> {
+    let object = ObjectId::new(id.uuid());
+    role_assignments::delete_of_principal(tx, object).await?;
+    grants::delete_of_principal(tx, object).await?;
+    groups::forget(tx, object).await?;
+    hashes::delete(tx, id).await?;
     Ok(())
 }
 
@@ -284,59 +403,47 @@ pub(crate) fn user_of(
     id: UserId,
     created_at: Timestamp,
 ) -> Result<User, IdentityError> {
-    check_display_name(&new.display_name)?;
-    let wrong = || {
-        let reason = format!("must have the form name@{}", tenant.domain);
-        IdentityError::invalid("userPrincipalName", reason)
-    };
-    let (local, domain) = new.user_principal_name.rsplit_once('@').ok_or_else(wrong)?;
-    let letters = |c: char| c.is_ascii_alphanumeric() || "'.-_!#^~+".contains(c);
-    let fits = !local.is_empty()
-        && local.len() <= UPN_LOCAL_CHARS_MAX
-        && new.user_principal_name.len() <= UPN_CHARS_MAX
-        && local.chars().all(letters)
-        && !local.starts_with('.')
-        && !local.ends_with('.');
-    if !fits || !domain.eq_ignore_ascii_case(&tenant.domain) {
-        return Err(wrong());
-    }
-    Ok(User {
-        id,
+    let local = new.user_principal_name.rsplit_once('@').map_or("", |(local, _)| local);
+    let user = User {
         user_principal_name: new.user_principal_name.clone(),
         display_name: new.display_name.clone(),
         mail_nickname: new.mail_nickname.clone().unwrap_or_else(|| local.to_owned()),
+        ..blank(id, created_at)
+    };
+    rules::check(&user, tenant)?;
+    Ok(user)
+}
+
+/// A user without a name yet.
+fn blank(id: UserId, created_at: Timestamp) -> User {
+    User {
+        id,
+        user_principal_name: String::new(),
+        display_name: String::new(),
+        mail_nickname: String::new(),
         given_name: None,
         surname: None,
         mail: None,
         account_enabled: true,
         created_at,
-    })
+        details: UserDetails::default(),
+        sessions_valid_from: created_at,
+    }
 }
 
-fn check_display_name(name: &str) -> Result<(), IdentityError> {
-    if name.trim().is_empty()
-        || name.chars().count() > DISPLAY_NAME_CHARS_MAX
-        || name.chars().any(char::is_control)
-    {
-        return Err(IdentityError::invalid("displayName", "must have 1 to 256 characters"));
+fn members_of(change: &UserChange) -> Map<String, Value> {
+    let texts = [
+        ("displayName", &change.display_name),
+        ("givenName", &change.given_name),
+        ("surname", &change.surname),
+        ("mail", &change.mail),
+    ];
+    let mut members: Map<String, Value> =
+        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?.into()))).collect();
+    if let Some(enabled) = change.account_enabled {
+        members.insert("accountEnabled".to_owned(), enabled.into());
     }
-    Ok(())
-}
-
-fn apply(user: &mut User, change: &UserChange) {
-    if let Some(name) = &change.display_name {
-        user.display_name.clone_from(name);
-    }
-    for (to, from) in [
-        (&mut user.given_name, &change.given_name),
-        (&mut user.surname, &change.surname),
-        (&mut user.mail, &change.mail),
-    ] {
-        if from.is_some() {
-            to.clone_from(from);
-        }
-    }
-    user.account_enabled = change.account_enabled.unwrap_or(user.account_enabled);
+    members
 }
 
 /// The user with this object ID or user principal name.
@@ -352,6 +459,23 @@ pub(crate) async fn lookup(
     Ok(sql::list(tx, tenant, &filter, Some(1)).await?.pop())
 }
 
-async fn required(tx: &mut ReadTx, tenant: TenantId, id: &str) -> Result<User, IdentityError> {
+/// As [`lookup`], for callers that cannot go on without it.
+pub(crate) async fn required(tx: &mut ReadTx, tenant: TenantId, id: &str) -> Result<User, IdentityError> {
     lookup(tx, tenant, id).await?.ok_or_else(|| IdentityError::not_found("user", id))
+}
+
+/// As [`required`], with the row locked until the end of the transaction.
+async fn locked(tx: &mut WriteTx, tenant: TenantId, id: &str) -> Result<User, IdentityError> {
+    let found = required(tx, tenant, id).await?;
+    sql::lock(tx, found.id).await?;
+    required(tx, tenant, &found.id.to_string()).await
+}
+
+/// The users among these objects, deleted ones left out.
+pub(crate) async fn by_ids(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    ids: &[ObjectId],
+) -> Result<Vec<User>, DbError> {
+    sql::by_ids(tx, tenant, ids).await
 }

@@ -1,6 +1,7 @@
-//! The table of users.
+//! The table of users. `details` holds the properties that nothing is searched by; the columns hold the rest, with
+//! folded copies of what is compared.
 
-use hilum_kernel::{TenantId, UserId};
+use hilum_kernel::{ObjectId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, Statement, WriteTx};
 
 use super::{User, UserFilter};
@@ -13,17 +14,43 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE directory_user (
         created_at_ms BIGINT NOT NULL, UNIQUE (tenant_id, user_principal_name_folded));
     CREATE INDEX directory_user_display_name ON directory_user (tenant_id, display_name_folded, id)";
 
-const COLUMNS: Sql = "SELECT id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
-    account_enabled, created_at_ms FROM directory_user WHERE tenant_id = ";
+pub(crate) const SCHEMA_DETAILS: Sql =
+    "ALTER TABLE directory_user ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE directory_user ADD COLUMN mail_nickname_folded TEXT NOT NULL DEFAULT '';
+    ALTER TABLE directory_user ADD COLUMN mail_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN user_type TEXT NOT NULL DEFAULT 'Member';
+    ALTER TABLE directory_user ADD COLUMN employee_id_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN immutable_id TEXT;
+    ALTER TABLE directory_user ADD COLUMN sessions_valid_from_ms BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE directory_user ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+    UPDATE directory_user SET mail_nickname_folded = lower(mail_nickname), mail_folded = lower(mail),
+        sessions_valid_from_ms = created_at_ms;
+    CREATE INDEX directory_user_mail_nickname ON directory_user (tenant_id, mail_nickname_folded, id);
+    CREATE INDEX directory_user_mail ON directory_user (tenant_id, mail_folded, id);
+    CREATE INDEX directory_user_employee_id ON directory_user (tenant_id, employee_id_folded, id);
+    CREATE INDEX directory_user_created ON directory_user (tenant_id, created_at_ms, id);
+    CREATE UNIQUE INDEX directory_user_immutable_id ON directory_user (tenant_id, immutable_id)";
+
+const SELECT: Sql = "SELECT id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
+    account_enabled, created_at_ms, details, sessions_valid_from_ms
+    FROM directory_user WHERE tenant_id = ";
 const INSERT: Sql = "INSERT INTO directory_user (id, tenant_id, user_principal_name, user_principal_name_folded,
-    display_name, display_name_folded, mail_nickname, given_name, surname, mail, account_enabled, created_at_ms)
-    VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
-const UPDATE: Sql = "UPDATE directory_user SET display_name = $2, display_name_folded = $3, given_name = $4,
-    surname = $5, mail = $6, account_enabled = $7 WHERE id = $1";
+    display_name, display_name_folded, mail_nickname, given_name, surname, mail, account_enabled, created_at_ms,
+    details, mail_nickname_folded, mail_folded, user_type, employee_id_folded, immutable_id, sessions_valid_from_ms)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)";
+const UPDATE: Sql = "UPDATE directory_user SET user_principal_name = $3, user_principal_name_folded = $4,
+    display_name = $5, display_name_folded = $6, mail_nickname = $7, given_name = $8, surname = $9, mail = $10,
+    account_enabled = $11, details = $13, mail_nickname_folded = $14, mail_folded = $15, user_type = $16,
+    employee_id_folded = $17, immutable_id = $18, sessions_valid_from_ms = $19
+    WHERE id = $1 AND tenant_id = $2 AND created_at_ms = $12";
+/// Also tells apart who changed what: nobody reads the version yet, everybody waits for the row.
+const LOCK: Sql = "UPDATE directory_user SET version = version + 1 WHERE id = $1";
+const SET_MUST_CHANGE: Sql = "UPDATE user_password SET must_change = $2 WHERE user_id = $1";
+const END_SESSIONS: Sql = "UPDATE directory_user SET sessions_valid_from_ms = $2 WHERE id = $1";
 const DELETE: Sql = "DELETE FROM directory_user WHERE id = $1";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[INSERT, UPDATE, DELETE];
+pub(crate) const STATEMENTS: &[Sql] = &[INSERT, UPDATE, LOCK, SET_MUST_CHANGE, END_SESSIONS, DELETE];
 
 pub(crate) async fn list(
     tx: &mut ReadTx,
@@ -31,7 +58,7 @@ pub(crate) async fn list(
     filter: &UserFilter,
     limit: Option<usize>,
 ) -> Result<Vec<User>, IdentityError> {
-    let mut statement = Statement::new(COLUMNS);
+    let mut statement = Statement::new(SELECT);
     statement.bind(tenant);
     match filter {
         UserFilter::All => {}
@@ -54,7 +81,32 @@ pub(crate) async fn list(
     Ok(tx.fetch_all_of(&statement).await?.iter().map(read).collect::<Result<_, DbError>>()?)
 }
 
+pub(crate) async fn by_ids(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    ids: &[ObjectId],
+) -> Result<Vec<User>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = Statement::new(SELECT);
+    statement.bind(tenant);
+    statement.push(" AND id IN (").bind_list(ids.iter().copied()).push(") LIMIT ");
+    statement.bind(i64::try_from(LIST_MAX).unwrap_or(i64::MAX));
+    tx.fetch_all_of(&statement).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, user: &User) -> Result<(), IdentityError> {
+    write(tx, INSERT, tenant, user).await
+}
+
+pub(crate) async fn update(tx: &mut WriteTx, tenant: TenantId, user: &User) -> Result<(), IdentityError> {
+    write(tx, UPDATE, tenant, user).await
+}
+
+async fn write(tx: &mut WriteTx, sql: Sql, tenant: TenantId, user: &User) -> Result<(), IdentityError> {
+    let details = serde_json::to_string(&user.details)
+        .map_err(|error| IdentityError::invalid("user", error.to_string()))?;
     let row = [
         user.id.into(),
         tenant.into(),
@@ -68,28 +120,40 @@ pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, user: &User) -> R
         user.mail.clone().into(),
         user.account_enabled.into(),
         user.created_at.as_millisecond().into(),
+        details.into(),
+        folded(&user.mail_nickname).into(),
+        user.mail.as_deref().map(folded).into(),
+        user.details.user_type.as_str().into(),
+        user.details.employee_id.as_deref().map(folded).into(),
+        user.details.on_premises_immutable_id.clone().into(),
+        user.sessions_valid_from.as_millisecond().into(),
     ];
-    tx.execute(INSERT, &row).await.on_duplicate("userPrincipalName").map(drop)
+    match tx.execute(sql, &row).await {
+        Err(DbError::Duplicate { constraint }) if constraint.contains("immutable_id") => {
+            Err(IdentityError::Conflict { property: "onPremisesImmutableId" })
+        }
+        outcome => outcome.on_duplicate("userPrincipalName").map(drop),
+    }
 }
 
-pub(crate) async fn update(tx: &mut WriteTx, user: &User) -> Result<(), DbError> {
-    let row = [
-        user.id.into(),
-        (&user.display_name).into(),
-        folded(&user.display_name).into(),
-        user.given_name.clone().into(),
-        user.surname.clone().into(),
-        user.mail.clone().into(),
-        user.account_enabled.into(),
-    ];
-    tx.execute(UPDATE, &row).await.map(drop)
+/// Makes others wait who want to change this user.
+pub(crate) async fn lock(tx: &mut WriteTx, id: UserId) -> Result<(), DbError> {
+    tx.execute(LOCK, &[id.into()]).await.map(drop)
+}
+
+pub(crate) async fn set_must_change(tx: &mut WriteTx, id: UserId, must: bool) -> Result<(), DbError> {
+    tx.execute(SET_MUST_CHANGE, &[id.into(), must.into()]).await.map(drop)
+}
+
+pub(crate) async fn end_sessions(tx: &mut WriteTx, id: UserId, at_ms: i64) -> Result<(), DbError> {
+    tx.execute(END_SESSIONS, &[id.into(), at_ms.into()]).await.map(drop)
 }
 
 pub(crate) async fn delete(tx: &mut WriteTx, id: UserId) -> Result<(), DbError> {
     tx.execute(DELETE, &[id.into()]).await.map(drop)
 }
 
-fn read(row: &Row) -> Result<User, DbError> {
+pub(crate) fn read(row: &Row) -> Result<User, DbError> {
     Ok(User {
         id: row.id(0)?,
         user_principal_name: row.text(1)?,
@@ -100,5 +164,7 @@ fn read(row: &Row) -> Result<User, DbError> {
         mail: row.opt_text(6)?,
         account_enabled: row.truth(7)?,
         created_at: timestamp(row.int(8)?),
+        details: serde_json::from_str(&row.text(9)?).map_err(|_| DbError::Corrupt { column: 9 })?,
+        sessions_valid_from: timestamp(row.int(10)?),
     })
 }
