@@ -31,14 +31,6 @@ pub enum IdentityError {
         /// The property in Graph's spelling.
         property: &'static str,
     },
-    /// A reference that is to be added is there already.
-    #[error(
-        "one or more added object references already exist for the following modified properties: '{property}'"
-    )]
-    ReferenceExists {
-        /// The property in Graph's spelling.
-        property: &'static str,
-    },
     /// A value breaks a rule.
     #[error("invalid value specified for property '{property}': {reason}")]
     Invalid {
@@ -46,6 +38,12 @@ pub enum IdentityError {
         property: String,
         /// Which rule, in a sentence for people.
         reason: String,
+    },
+    /// Something is referenced already that should be added: an owner, a member.
+    #[error("one or more added object references already exist for the property '{property}'")]
+    Referenced {
+        /// The property in Graph's spelling.
+        property: &'static str,
     },
     /// The database holds no tenant: `hilum init` or a first start must come before.
     #[error("there is no tenant yet")]

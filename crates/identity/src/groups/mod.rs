@@ -143,7 +143,7 @@ impl Identity {
     /// Adds members or owners to a group.
     ///
     /// # Errors
-    /// [`IdentityError::NotFound`] for objects that are not there, [`IdentityError::ReferenceExists`] for those that are
+    /// [`IdentityError::NotFound`] for objects that are not there, [`IdentityError::Referenced`] for those that are
     /// in it already, [`IdentityError::Invalid`] for what the rules refuse.
     pub async fn add_to_group(
         &self,

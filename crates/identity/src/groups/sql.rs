@@ -191,7 +191,7 @@ pub(crate) async fn insert_owner(tx: &mut WriteTx, group: GroupId, edge: Edge) -
 
 fn existing(outcome: Result<u64, DbError>, relation: Relation) -> Result<(), IdentityError> {
     match outcome {
-        Err(DbError::Duplicate { .. }) => Err(IdentityError::ReferenceExists { property: relation.as_str() }),
+        Err(DbError::Duplicate { .. }) => Err(IdentityError::Referenced { property: relation.as_str() }),
         outcome => Ok(outcome.map(drop)?),
     }
 }

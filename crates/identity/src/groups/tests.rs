@@ -60,7 +60,7 @@ async fn a_group_lives_with_members_of_every_kind() {
             join(identity, &outer, one).await.unwrap();
         }
         let again = join(identity, &outer, ada).await;
-        assert!(matches!(again, Err(IdentityError::ReferenceExists { property: "members" })), "{again:?}");
+        assert!(matches!(again, Err(IdentityError::Referenced { property: "members" })), "{again:?}");
         let nobody = join(identity, &outer, ObjectId::new(uuid::Uuid::from_u128(5))).await;
         assert!(matches!(nobody, Err(IdentityError::NotFound { .. })), "{nobody:?}");
         let expected = sorted([ada, client, object(&inner)]);

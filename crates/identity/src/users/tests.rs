@@ -77,7 +77,7 @@ async fn graphs_body_makes_a_user_and_changes_it() {
         assert_eq!(identity.check_password(&id, password.clone()).await.unwrap(), Some(MustChange::No));
         let shape = crate::users::shape(&grace, "contoso.local");
         insta::with_settings!({ filters => vec![(crate::testing::GUID, "[guid]")] }, {
-            insta::assert_json_snapshot!(shape);
+            insta::assert_json_snapshot!("user", shape);
         });
 
         fixture.clock.advance(jiff::SignedDuration::from_secs(60));
