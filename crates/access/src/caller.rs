@@ -26,6 +26,8 @@ pub enum CallerKind {
 pub struct Caller {
     kind: CallerKind,
     actions: Actions,
+    roles: Vec<String>,
+    scopes: Vec<String>,
     issuer: String,
     subject: String,
     tenant: Option<TenantId>,
@@ -43,6 +45,8 @@ impl Caller {
         Self {
             kind: CallerKind::System,
             actions,
+            roles: Vec::new(),
+            scopes: Vec::new(),
             issuer: "system".to_owned(),
             subject: purpose.to_owned(),
             tenant: None,
@@ -75,9 +79,7 @@ impl Caller {
         };
         let roles = first_present(claims, &authority.claims.roles).unwrap_or_default();
         let of_roles = authority.rights.of_roles(roles.iter().copied());
-        let of_scopes = authority
-            .rights
-            .of_scopes(scopes.iter().flatten().flat_map(|text| text.split_ascii_whitespace()));
+        let of_scopes = authority.rights.of_scopes(words(scopes.as_deref()));
         let actions = match (authority.rights_from, kind) {
             (RightsFrom::ScopesAndRoles, CallerKind::Delegated) => of_scopes.and(of_roles),
             (RightsFrom::ScopesAndRoles | RightsFrom::Roles, _) => of_roles,
@@ -86,6 +88,8 @@ impl Caller {
         Ok(Self {
             kind,
             actions,
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            scopes: words(scopes.as_deref()).map(str::to_owned).collect(),
             issuer: text(&["iss"]).unwrap_or_default(),
             subject,
             tenant: claims.text("tid").and_then(|tid| tid.parse().ok()),
@@ -105,6 +109,16 @@ impl Caller {
     /// What the caller may do.
     pub fn actions(&self) -> Actions {
         self.actions
+    }
+
+    /// The roles in the token, for services whose rights are not data actions.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// The scopes in the token, for services whose rights are not data actions.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
     /// Who issued the token.
@@ -146,6 +160,11 @@ impl Caller {
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
+}
+
+/// The words of a scope claim: one text with spaces, or several.
+fn words<'a>(scopes: Option<&'a [&'a str]>) -> impl Iterator<Item = &'a str> {
+    scopes.unwrap_or_default().iter().flat_map(|text| text.split_ascii_whitespace())
 }
 
 /// The first of the named claims that the token has.

@@ -17,6 +17,7 @@ pub(crate) fn all(house: &House) -> Router {
         .route("/", get(|| async { Redirect::to("/portal") }))
         .merge(status_page(house))
         .merge(house.identity.router())
+        .merge(house.identity.graph_router())
         .nest("/dicom", house.archive.router())
         .merge(openapi::index(&descriptions(&house.origin)))
         .merge(health.router())

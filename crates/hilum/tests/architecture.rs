@@ -18,7 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("hilum-web", &["kernel"]),
     ("hilum-audit", &["kernel", "storage"]),
     ("hilum-access", &["kernel", "jose", "web"]),
-    ("hilum-identity", &["kernel", "storage", "jose", "web", "audit"]),
+    // identity → access: its Graph API is a resource server like the others, and tokens are checked in one place.
+    ("hilum-identity", &["kernel", "storage", "jose", "web", "audit", "access"]),
     ("hilum-dicom", &["kernel", "storage", "web", "audit", "access"]),
     ("hilum", &["kernel", "storage", "jose", "web", "audit", "access", "identity", "dicom"]),
     ("hilum-testkit", &["hilum", "kernel", "storage", "identity", "audit"]),
@@ -28,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Files beside `http.rs` that may import axum: one-file endpoints, routers, error tables.
 const AXUM: &[&str] = &[
     "identity/src/lib.rs",
+    "identity/src/graph/mod.rs",
     "identity/src/oauth/mod.rs",
     "identity/src/oauth/error.rs",
     "identity/src/oauth/discovery.rs",

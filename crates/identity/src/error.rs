@@ -39,12 +39,21 @@ pub enum IdentityError {
         /// Which rule, in a sentence for people.
         reason: String,
     },
+    /// A list was asked for in a way that is not supported. The text is for the caller.
+    #[error("{0}")]
+    UnsupportedQuery(String),
     /// Something is referenced already that should be added: an owner, a member.
     #[error("one or more added object references already exist for the property '{property}'")]
     Referenced {
         /// The property in Graph's spelling.
         property: &'static str,
     },
+    /// The object is no longer as its reader saw it.
+    #[error("the object was changed meanwhile")]
+    Changed,
+    /// More than an object may hold. The text is for the caller.
+    #[error("{0}")]
+    SizeExceeded(String),
     /// The database holds no tenant: `hilum init` or a first start must come before.
     #[error("there is no tenant yet")]
     NotInitialised,

@@ -11,11 +11,13 @@ mod directory_objects;
 mod directory_roles;
 mod error;
 mod grants;
+mod graph;
 mod groups;
 mod init;
 pub mod json;
 mod oauth;
 mod privileges;
+mod query;
 mod role_assignments;
 mod schema;
 mod seed;
@@ -46,6 +48,7 @@ pub use credentials::{
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
 pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
+pub use graph::{Graph, check_filter};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
@@ -105,6 +108,10 @@ pub(crate) struct Inner {
     pub(crate) tenant: OnceLock<Tenant>,
     pub(crate) key_ring: signing_keys::KeyRing,
     pub(crate) throttle: oauth::Throttle,
+    /// Signs the cursors of lists.
+    pub(crate) cursor_key: query::CursorKey,
+    /// Checks the tokens that the Graph API is called with; made at the first call.
+    pub(crate) graph_validator: tokio::sync::OnceCell<hilum_access::Validator>,
 }
 
 impl Identity {
@@ -116,6 +123,8 @@ impl Identity {
         let inner = Arc::new(Inner {
             seal_key: parts.master_key.derive("identity signing keys v1")?,
             secret_key: parts.master_key.derive("identity client secrets v1")?,
+            cursor_key: query::CursorKey::derive(&parts.master_key)?,
+            graph_validator: tokio::sync::OnceCell::new(),
             db: parts.db,
             clock: parts.clock,
             random: parts.random,

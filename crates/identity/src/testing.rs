@@ -132,7 +132,10 @@ async fn every_statement_prepares() {
             crate::oauth::STATEMENTS,
             crate::privileges::STATEMENTS,
             crate::seed::STATEMENTS,
-        ] {
+        ]
+        .into_iter()
+        .chain(crate::graph::STATEMENTS.iter().copied())
+        {
             for statement in statements {
                 tx.prepare(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
             }

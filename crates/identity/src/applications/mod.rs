@@ -3,6 +3,7 @@
 //! Owns `application`, `application_name` (what a resource is called) and `app_role`.
 
 mod filter;
+mod list;
 mod properties;
 mod rules;
 mod sql;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub(crate) use filter::Comparison;
+pub(crate) use list::COLLECTION;
 pub(crate) use rules::Policy;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

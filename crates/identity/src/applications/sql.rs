@@ -20,6 +20,8 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE application (
         application_id TEXT NOT NULL, id TEXT NOT NULL, value TEXT, enabled BIGINT NOT NULL,
         for_applications BIGINT NOT NULL, for_users BIGINT NOT NULL, PRIMARY KEY (application_id, id))";
 
+/// What [`read`] reads.
+pub(super) const ROW: Sql = "object_id, app_id, created_at_ms, seeded, properties";
 const COLUMNS: Sql = "SELECT object_id, app_id, created_at_ms, seeded, properties FROM application";
 const BY_APP_ID: Sql = "SELECT object_id, app_id, created_at_ms, seeded, properties FROM application
     WHERE app_id = $1 AND tenant_id = $2";
@@ -203,7 +205,7 @@ fn one(row: Option<Row>) -> Result<Option<Application>, IdentityError> {
     row.as_ref().map(read).transpose()
 }
 
-fn read(row: &Row) -> Result<Application, IdentityError> {
+pub(super) fn read(row: &Row) -> Result<Application, IdentityError> {
     let document = row.text(4)?;
     Ok(Application {
         object_id: row.id(0)?,

@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 
 use crate::testing::{Fixture, fixtures};
 
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,

@@ -98,6 +98,14 @@ macro_rules! read {
 }
 
 impl Row {
+    /// How many columns it has.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Sqlite(row) => row.len(),
+            Self::Postgres(row) => row.len(),
+        }
+    }
+
     /// A `BIGINT` that cannot be NULL.
     pub fn int(&self, column: usize) -> Result<i64, DbError> {
         read!(self, column)

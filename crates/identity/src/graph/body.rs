@@ -1,0 +1,162 @@
+//! Bodies: JSON objects within limits, free of the annotations that SDKs write at any depth (`@odata.type`).
+
+use hilum_kernel::ObjectId;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::error::GraphError;
+
+/// The largest body. Beyond: 413.
+pub(super) const BYTES_MAX: usize = 1024 * 1024;
+/// How deep objects and arrays may be nested. Beyond: 400.
+const DEPTH_MAX: usize = 32;
+/// How many items all arrays may hold together: Entra's objects hold about 1,000. Beyond: 400.
+const ITEMS_MAX: usize = 1_000;
+/// How many objects may be bound in one request, as in Graph.
+const BOUND_MAX: usize = 20;
+
+/// A request's body.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Body {
+    /// The members without annotations. Nothing when there was no body.
+    members: Option<Map<String, Value>>,
+    /// The outermost annotations: `@odata.id`, `owners@odata.bind`.
+    annotations: Map<String, Value>,
+}
+
+impl Body {
+    /// Reads a body from its bytes.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, GraphError> {
+        if bytes.len() > BYTES_MAX {
+            return Err(too_large());
+        }
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let value = serde_json::from_slice(bytes).map_err(|error| {
+            GraphError::bad_request(format!(
+                "Unable to read JSON request payload: line {}, column {}. Please ensure Content-Type header is set \
+                 and payload is of valid JSON format.",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        Self::of(value)
+    }
+
+    /// Reads a body that is JSON already.
+    pub(super) fn of(value: Value) -> Result<Self, GraphError> {
+        let mut items = 0;
+        check(&value, 0, &mut items)?;
+        let Value::Object(members) = value else {
+            return Err(GraphError::bad_request("The request's body must be a JSON object."));
+        };
+        let (annotations, members): (Map<_, _>, Map<_, _>) =
+            members.into_iter().partition(|(name, _)| is_annotation(name));
+        let members = members.into_iter().map(|(name, value)| (name, clean(value))).collect();
+        Ok(Self { members: Some(members), annotations })
+    }
+
+    /// The members.
+    ///
+    /// # Errors
+    /// 400 when there is no body.
+    pub(crate) fn object(&self) -> Result<&Map<String, Value>, GraphError> {
+        self.members.as_ref().ok_or_else(|| GraphError::bad_request("Empty Payload. JSON content expected."))
+    }
+
+    /// The members, none when there is no body.
+    pub(crate) fn optional_object(&self) -> Map<String, Value> {
+        self.members.clone().unwrap_or_default()
+    }
+
+    /// The object that a `$ref` request names: `{"@odata.id":"HOST/v1.0/directoryObjects/{id}"}`.
+    ///
+    /// # Errors
+    /// 400 when it names none.
+    pub(crate) fn reference(&self) -> Result<ObjectId, GraphError> {
+        let wrong = || {
+            GraphError::request(
+                "The body must be {\"@odata.id\": \"…/directoryObjects/{id}\"} with the object's id.",
+            )
+        };
+        self.annotations.get("@odata.id").and_then(Value::as_str).and_then(object_of).ok_or_else(wrong)
+    }
+
+    /// The objects bound to a property: `"owners@odata.bind": ["HOST/v1.0/users/{id}"]`. None when absent.
+    ///
+    /// # Errors
+    /// 400 for anything that names no object, or too many.
+    pub(crate) fn bound(&self, property: &str) -> Result<Vec<ObjectId>, GraphError> {
+        let name = format!("{property}@odata.bind");
+        let Some(value) = self.annotations.get(&name) else { return Ok(Vec::new()) };
+        let wrong = || {
+            GraphError::request(format!("'{name}' must be an array of at most {BOUND_MAX} URLs of objects."))
+        };
+        let urls = value.as_array().filter(|urls| urls.len() <= BOUND_MAX).ok_or_else(wrong)?;
+        urls.iter().map(|url| url.as_str().and_then(object_of).ok_or_else(wrong)).collect()
+    }
+}
+
+/// 413, before or after the body was read.
+pub(super) fn too_large() -> GraphError {
+    GraphError::too_large("The request's body must not exceed 1 MB.")
+}
+
+/// The object at the end of a URL: `…/directoryObjects/{id}`, `…/users('{id}')`.
+fn object_of(url: &str) -> Option<ObjectId> {
+    let url = percent_decode_str(url).decode_utf8().ok()?;
+    let last = url.trim_end_matches('/').rsplit('/').next()?;
+    let key = match last.split_once('(') {
+        Some((_, rest)) => rest.strip_suffix(')')?.trim_matches('\''),
+        None => last,
+    };
+    key.parse().ok()
+}
+
+fn is_annotation(name: &str) -> bool {
+    name.starts_with('@') || name.contains("@odata.")
+}
+
+/// Limits, and what no column can hold.
+fn check(value: &Value, depth: usize, items: &mut usize) -> Result<(), GraphError> {
+    if depth > DEPTH_MAX {
+        return Err(GraphError::bad_request("The request's body is nested too deeply (32 levels)."));
+    }
+    let text = |text: &str| {
+        let has_null = text.contains('\0');
+        let refusal = || GraphError::bad_request("The request's body holds the character U+0000.");
+        if has_null { Err(refusal()) } else { Ok(()) }
+    };
+    match value {
+        Value::Array(all) => {
+            *items = items.saturating_add(all.len());
+            if *items > ITEMS_MAX {
+                return Err(GraphError::size_exceeded(
+                    "The size of the object has exceeded its limit: collections may hold 1,000 items in all. \
+                     Please reduce the number of values and retry your request.",
+                ));
+            }
+            all.iter().try_for_each(|value| check(value, depth + 1, items))
+        }
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+            text(name)?;
+            check(value, depth + 1, items)
+        }),
+        Value::String(string) => text(string),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// Without annotations at any depth.
+fn clean(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(name, _)| !is_annotation(name))
+            .map(|(name, value)| (name, clean(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(clean).collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,23 @@
+//! One row of the table that drives routing, authorization, `$batch`, the OpenAPI document and the authorization matrix.
+
+use futures::future::BoxFuture;
+use http::Method;
+
+use super::{access::Access, answer::Answer, call::Call, error::GraphError};
+
+/// What an operation does with its call.
+pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, GraphError>>;
+
+/// An operation of the API.
+pub(crate) struct Operation {
+    /// The method.
+    pub(crate) method: Method,
+    /// Template over Graph's names: `/applications/{application}/addPassword`.
+    pub(crate) path: &'static str,
+    /// One sentence for the description.
+    pub(crate) summary: &'static str,
+    /// Who may.
+    pub(crate) access: Access,
+    /// What it does.
+    pub(crate) handler: Handler,
+}

@@ -1,0 +1,1 @@
+//! Lists, on every database.
