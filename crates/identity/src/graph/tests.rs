@@ -116,35 +116,39 @@ async fn applications_are_listed_page_by_page_by_name_and_by_uri() {
     for fixture in fixtures().await {
         let client = fixture.client("client").await;
         let session = fixture.as_app(&client, &["Application.ReadWrite.All"]).await;
-        for name in ["Alpha", "beta", "Gamma"] {
+        for name in ["page Alpha", "Page beta", "page Gamma"] {
             let made = session.post("/applications", json!({"displayName": name, "@odata.type": "x"})).await;
             assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         }
-        let first = session.get("/applications?$top=2&$count=true&$select=displayName").await;
+        let list =
+            "/applications?$filter=startsWith(displayName,'PAGE%20')&$top=2&$count=true&$select=displayName";
+        let first = session.get(list).await;
         assert_eq!(first.status, StatusCode::OK, "{}", first.text);
         let first = first.json();
-        assert_eq!(first["value"], json!([{"displayName": "Alpha"}, {"displayName": "Azure API for DICOM"}]));
-        assert_eq!(first["@odata.count"], 7);
+        assert_eq!(first["value"], json!([{"displayName": "page Alpha"}, {"displayName": "Page beta"}]));
+        assert_eq!(first["@odata.count"], 3);
         let next = first["@odata.nextLink"].as_str().unwrap();
         let target = next.strip_prefix("https://localhost:8443/v1.0").unwrap();
         let second = session.get(target).await.json();
-        assert_eq!(second["value"], json!([{"displayName": "beta"}, {"displayName": "client"}]));
+        assert_eq!(second["value"], json!([{"displayName": "page Gamma"}]));
+        assert_eq!(second.get("@odata.nextLink"), None);
 
-        let found = session.get("/applications?$filter=startswith(displayName,'GAM')").await.json();
+        let found = session.get("/applications?$filter=startswith(displayName,'PAGE%20GAM')").await.json();
         assert_eq!(found["value"].as_array().unwrap().len(), 1);
         let id = found["value"][0]["id"].as_str().unwrap();
         let by_key = session.get(&format!("/applications/{id}")).await.json();
-        assert_eq!(by_key["displayName"], "Gamma");
+        assert_eq!(by_key["displayName"], "page Gamma");
         let app_id = by_key["appId"].as_str().unwrap();
         for path in
             [format!("/applications(appId='{app_id}')"), format!("/Applications(appId=%27{app_id}%27)")]
         {
-            assert_eq!(session.get(&path).await.json()["displayName"], "Gamma");
+            assert_eq!(session.get(&path).await.json()["displayName"], "page Gamma");
         }
         let uri = "/applications?$filter=identifierUris/any(x:x%20eq%20'https://localhost:8443/DICOM')";
         let found = session.get(uri).await.json();
         assert_eq!(found["value"][0]["displayName"], "Azure API for DICOM", "{found}");
-        assert_eq!(session.get("/applications/$count").await.text, "7");
+        let count = "/applications/$count?$filter=startswith(displayName,'page')";
+        assert_eq!(session.get(count).await.text, "3");
         for (path, code) in [
             ("/applications?$filter=nonsense eq 'x'".replace(' ', "%20"), "Request_UnsupportedQuery"),
             (format!("/applications/{}", fixture.tid().await), "Request_ResourceNotFound"),
