@@ -15,6 +15,7 @@ mod master_key;
 mod metrics;
 mod routes;
 mod server;
+mod session;
 mod telemetry;
 mod ui;
 

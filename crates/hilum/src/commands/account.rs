@@ -1,33 +1,41 @@
-//! `hilum account …`: tokens from the server's own endpoint, as `az account`.
+//! `hilum account …`: tokens, and who is signed in, as `az account`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use hilum_jose::{SigningHeader, SigningKey, sign_jwt};
+use clap::{Args, Subcommand, ValueEnum};
 use hilum_kernel::Secret;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
+use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::{Answer, Context, Failure, values};
+use super::{Answer, Context, Failure, context::Place};
+use crate::{
+    client,
+    session::{Authority, Token},
+};
 
 /// What a token is for when nothing is said.
 const DICOM_RESOURCE: &str = "https://dicom.healthcareapis.azure.com";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Get an access token as a service client.
+    /// Get an access token: as the account that is signed in, or as a service client that is named.
     GetAccessToken(TokenArgs),
-    /// Show the tenant.
-    Show,
-    /// Show the tenant, as a list.
-    List,
+    /// Show the account that is signed in, or the data directory's tenant.
+    Show(NameArgs),
+    /// List the accounts that are signed in.
+    List(ListArgs),
+    /// Choose the account that commands use.
+    Set(SetArgs),
+    /// Sign all accounts out.
+    Clear,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// The client's appId.
     #[arg(long, short = 'u', visible_alias = "username", env = "HILUM_CLIENT_ID")]
-    client_id: String,
+    client_id: Option<String>,
     /// The client's secret.
     #[arg(
         long,
@@ -45,25 +53,91 @@ pub(crate) struct TokenArgs {
     resource: Option<String>,
     #[arg(long, num_args = 1..)]
     scope: Vec<String>,
-    /// Tenant ID or domain; that of the data directory by default.
+    /// A resource by its usual name.
+    #[arg(long, value_enum, conflicts_with_all = ["resource", "scope"])]
+    resource_type: Option<ResourceType>,
+    /// Tenant ID or domain; that of the account or of the data directory by default.
     #[arg(long, short = 't')]
     tenant: Option<String>,
-    #[arg(long, short = 's', visible_aliases = ["name"], hide = true)]
+    /// The account, by tenant, user or server.
+    #[arg(long, short = 's', visible_alias = "name", short_alias = 'n')]
     subscription: Option<String>,
-    /// The server's URL; the one that runs on the data directory by default.
-    #[arg(long, env = "HILUM_SERVER")]
-    server: Option<String>,
+}
+
+/// The names of `az`, and our own.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ResourceType {
+    /// The DICOM service.
+    Dicom,
+    /// The management API.
+    MsGraph,
+    /// The management API: Azure AD Graph is its predecessor.
+    AadGraph,
+    /// Azure Resource Manager: the management API answers for roles.
+    Arm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The account, by tenant, user or server.
+    #[arg(long, short = 's', visible_alias = "name", short_alias = 'n')]
+    subscription: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Every account, as without it.
+    #[arg(long)]
+    all: bool,
+    /// Nothing is kept that could be asked for again.
+    #[arg(long, hide = true)]
+    refresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The account, by tenant, user or server; USER@SERVER where that is not enough.
+    #[arg(long, short = 's', visible_alias = "name", short_alias = 'n')]
+    subscription: String,
 }
 
 pub(crate) async fn run(context: &Context, command: AccountCommand) -> Answer {
     match command {
         AccountCommand::GetAccessToken(arguments) => get_access_token(context, arguments).await.map(Some),
-        AccountCommand::Show => show(context).await.map(Some),
-        AccountCommand::List => show(context).await.map(|account| Some(json!([account]))),
+        AccountCommand::Show(arguments) => show(context, arguments.subscription.as_deref()).await.map(Some),
+        AccountCommand::List(_) => list(context).await.map(Some),
+        AccountCommand::Set(arguments) => {
+            let change = |accounts: &mut crate::session::Accounts| {
+                let chosen = accounts.named(&arguments.subscription)?;
+                accounts.set_default(chosen);
+                Ok(())
+            };
+            context.sessions()?.change(change).await?;
+            Ok(None)
+        }
+        AccountCommand::Clear => {
+            context.sessions()?.clear().await?;
+            Ok(None)
+        }
     }
 }
 
-async fn show(context: &Context) -> Result<Value, Failure> {
+async fn list(context: &Context) -> Result<Value, Failure> {
+    match context.place()? {
+        Place::Here => Ok(json!([show(context, None).await?])),
+        Place::Server(_) => Ok(context.sessions()?.accounts()?.to_json()),
+    }
+}
+
+async fn show(context: &Context, name: Option<&str>) -> Result<Value, Failure> {
+    if let Some(name) = name {
+        let accounts = context.sessions()?.accounts()?;
+        let chosen = accounts.named(name)?;
+        return Ok(accounts.accounts.get(chosen).map(crate::session::Account::to_json).unwrap_or_default());
+    }
+    if let Place::Server(account) = context.place()? {
+        return Ok(account.to_json());
+    }
     let shown = context
         .with_directory(async |identity| {
             let tenant = identity.tenant().await?;
@@ -85,103 +159,117 @@ async fn show(context: &Context) -> Result<Value, Failure> {
 }
 
 async fn get_access_token(context: &Context, arguments: TokenArgs) -> Result<Value, Failure> {
-    let named = arguments.tenant.clone();
-    let tenant = match named {
-        Some(tenant) => tenant,
-        None => show(context).await?.get("tenantId").and_then(Value::as_str).unwrap_or_default().to_owned(),
+    let scope = scope(&arguments);
+    let place = match &arguments.subscription {
+        Some(name) => {
+            let accounts = context.sessions()?.accounts()?;
+            let chosen = accounts.named(name).ok().and_then(|at| accounts.accounts.get(at)).cloned();
+            // On a data directory the subscription is the tenant, as `account show` prints it.
+            match chosen {
+                Some(account) => Place::Server(Box::new(account)),
+                None => context.place()?,
+            }
+        }
+        None if arguments.client_id.is_some() => context.place().unwrap_or(Place::Here),
+        None => context.place()?,
     };
-    let server = match &arguments.server {
-        Some(server) => server.trim_end_matches('/').to_owned(),
-        None => context.origin()?,
+    let (token, tenant) = match (arguments.client_id.as_deref(), place) {
+        (Some(client_id), place) => as_client(context, &arguments, client_id, (place, &scope)).await?,
+        (None, Place::Server(account)) => {
+            if let Some(tenant) = &arguments.tenant
+                && ![&account.tenant_id, &account.tenant_name]
+                    .iter()
+                    .any(|own| own.eq_ignore_ascii_case(tenant))
+            {
+                return Err(Failure::Error(format!(
+                    "{} is signed in to the tenant {}, not to '{tenant}'",
+                    account.user, account.tenant_name
+                )));
+            }
+            (context.sessions()?.token(&account, &scope).await?, account.tenant_id.clone())
+        }
+        (None, Place::Here) => {
+            return Err(Failure::Usage(
+                "say who asks: sign in with `hilum login`, or give --client-id with --client-secret or --certificate"
+                    .to_owned(),
+            ));
+        }
     };
-    let endpoint = format!("{server}/{tenant}/oauth2/v2.0/token");
+    printed(&token, tenant, arguments.tenant.is_some())
+}
+
+/// A service client that the line names gets the token, without being signed in.
+async fn as_client(
+    context: &Context,
+    arguments: &TokenArgs,
+    client_id: &str,
+    (place, scope): (Place, &str),
+) -> Result<(Token, String), Failure> {
+    let (server, http, home) = endpoint(context, &place)?;
+    let tenant = match (arguments.tenant.clone(), home) {
+        (Some(tenant), _) | (None, Some(tenant)) => tenant,
+        (None, None) => {
+            let account = show(context, None).await?;
+            account.get("tenantId").and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+    };
+    let authority = Authority { http: &http, server: &server, tenant: &tenant };
     let now = context.ground.clock.now();
-    let mut form = vec![
-        ("grant_type", Secret::new("client_credentials".to_owned())),
-        ("client_id", Secret::new(arguments.client_id.clone())),
-        ("scope", Secret::new(scope(&arguments))),
-    ];
-    match (&arguments.client_secret, &arguments.certificate) {
-        (Some(secret), _) => form.push(("client_secret", Secret::new(secret.clone()))),
+    let tokens = match (&arguments.client_secret, &arguments.certificate) {
+        (Some(secret), _) => authority.with_secret(client_id, &Secret::new(secret.clone()), scope).await?,
         (None, Some(file)) => {
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned();
-            form.push(("client_assertion_type", Secret::new(kind)));
-            let id = context.ground.random.uuid();
-            let assertion = assertion(file.clone(), &arguments.client_id, &endpoint, (now, id)).await?;
-            form.push(("client_assertion", assertion));
+            let moment = (now, context.ground.random.uuid());
+            authority.with_certificate(client_id, file, scope, moment).await?
         }
         (None, None) => {
             return Err(Failure::Usage("say who asks: --client-secret or --certificate".to_owned()));
         }
-    }
-    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.expose().as_str())).collect();
-    let client = crate::client::new(&context.ground.data)?;
-    let request = client.post(&endpoint).timeout(Duration::from_secs(30)).form(&form);
-    let response = request.send().await.map_err(|error| {
-        Failure::Error(format!("cannot reach {server}; is the server running? ({})", cause(&error)))
-    })?;
-    let answer: Value =
-        response.json().await.map_err(|_| Failure::Error(format!("{server} did not answer in JSON")))?;
-    let Some(token) = answer.get("access_token").and_then(Value::as_str) else {
-        let text =
-            answer.get("error_description").and_then(Value::as_str).unwrap_or("the server gave no token");
-        return Err(Failure::Error(text.to_owned()));
     };
-    let lifetime = answer
-        .get("expires_in")
-        .map_or(0, |value| value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0));
-    let expires = now.checked_add(SignedDuration::from_secs(lifetime)).map_err(Failure::error)?;
+    let expires_on = now.as_second().saturating_add(tokens.expires_in);
+    Ok((Token { text: tokens.access_token, expires_on }, tenant))
+}
+
+/// Server, client for it and tenant, as far as they are known without asking the store.
+fn endpoint(context: &Context, place: &Place) -> Result<(String, Client, Option<String>), Failure> {
+    if let Place::Server(account) = place {
+        let http = client::for_server(account.ca.as_deref())?;
+        return Ok((account.server.clone(), http, Some(account.tenant_id.clone())));
+    }
+    let http = client::new(&context.ground.data)?;
+    // --server beside --data names where the data directory's server answers.
+    let server = match context.server()? {
+        Some(server) => server,
+        None => context.origin()?,
+    };
+    Ok((server, http, None))
+}
+
+fn printed(token: &Token, tenant: String, tenant_given: bool) -> Result<Value, Failure> {
+    let expires = Timestamp::from_second(token.expires_on).map_err(Failure::error)?;
     let mut result = json!({
-        "accessToken": token,
+        "accessToken": token.text.expose(),
         // Local time without a zone, as az prints it.
         "expiresOn": expires.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.6f").to_string(),
-        "expires_on": expires.as_second(),
+        "expires_on": token.expires_on,
         "tenant": tenant,
         "tokenType": "Bearer",
     });
-    if arguments.tenant.is_none()
-        && let Some(members) = result.as_object_mut()
-    {
+    if !tenant_given && let Some(members) = result.as_object_mut() {
         members.insert("subscription".to_owned(), tenant.into());
     }
     Ok(result)
 }
 
 fn scope(arguments: &TokenArgs) -> String {
+    let named = match arguments.resource_type {
+        Some(ResourceType::Dicom) | None => DICOM_RESOURCE,
+        Some(ResourceType::MsGraph | ResourceType::AadGraph | ResourceType::Arm) => {
+            "https://graph.microsoft.com"
+        }
+    };
     if arguments.scope.is_empty() {
-        format!("{}/.default", arguments.resource.as_deref().unwrap_or(DICOM_RESOURCE))
+        format!("{}/.default", arguments.resource.as_deref().unwrap_or(named))
     } else {
         arguments.scope.join(" ")
     }
-}
-
-/// A signed assertion in place of a secret (RFC 7523 §2.2).
-async fn assertion(
-    file: PathBuf,
-    client_id: &str,
-    endpoint: &str,
-    (now, id): (Timestamp, uuid::Uuid),
-) -> Result<Secret<String>, Failure> {
-    let pem = Secret::new(values::read_file(&file)?);
-    let claims = json!({
-        "aud": endpoint, "iss": client_id, "sub": client_id, "jti": id.to_string(),
-        "iat": now.as_second(), "nbf": now.as_second() - 60, "exp": now.as_second() + 300,
-    });
-    let signed = tokio::task::spawn_blocking(move || {
-        SigningKey::from_pem(&pem).and_then(|key| sign_jwt(&key, SigningHeader::ASSERTION, &claims))
-    });
-    let signed = signed.await.map_err(Failure::error)?;
-    signed.map(Secret::new).map_err(|error| {
-        Failure::Error(format!("{} must hold a certificate and its private key: {error}", file.display()))
-    })
-}
-
-fn cause(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
-    text
 }

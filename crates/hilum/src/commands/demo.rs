@@ -45,7 +45,7 @@ impl DemoArgs {
 pub(crate) async fn run(context: Context, arguments: DemoArgs) -> Answer {
     let _logs = telemetry::start_logs(&context.ground.config.telemetry)?;
     let data = context.ground.data.clone();
-    let throw_away = arguments.exit && !context.data_given;
+    let throw_away = arguments.exit && !context.data_given();
     let steps = ui::Steps::start();
     let step = steps.step("Start the server", None);
     let running = match Running::start(context.ground.clone()).await {

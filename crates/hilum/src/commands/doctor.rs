@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context) -> Answer {
     let failed = findings.iter().filter(|finding| finding.status == Status::Bad).count();
     let report: Value = findings.iter().map(Finding::to_json).collect();
     if failed > 0 {
-        let text = super::output::render(Some(report), None, super::OutputFormat::Table)?;
+        let text = super::output::render(Some(report), None, (super::OutputFormat::Table, None))?;
         crate::ui::line(text.unwrap_or_default());
         return Err(Failure::Error(format!("{failed} of {} checks failed", findings.len())));
     }

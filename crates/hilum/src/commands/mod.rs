@@ -1,36 +1,44 @@
 //! The command line: its grammar, and what each command does.
 //!
-//! Management commands mirror `az` in names, options and output, so that scripts carry over; they act on the data
-//! directory's store through the same operations as the API.
+//! Management commands mirror `az` in names, options and output, so that scripts carry over. They speak Graph to the
+//! directory: to the data directory's store inside the process, or, signed in with `hilum login`, to a server elsewhere.
 
 mod account;
 mod app;
+mod completion;
+mod context;
 mod credential;
 mod demo;
+#[expect(dead_code, reason = "commands move to it one by one")]
+mod directory;
 mod doctor;
 mod failure;
 mod init;
 mod key;
+mod login;
 mod output;
 mod permission;
+mod rest;
 mod role;
 mod serve;
 mod sp;
 mod user;
-mod values;
+pub(crate) mod values;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-use hilum_identity::Identity;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hilum_kernel::SystemRandom;
 use serde_json::{Value, json};
 
+pub(crate) use context::Context;
+use context::Given;
 pub(crate) use failure::Failure;
 use output::OutputFormat;
 
 use crate::{
-    assemble::{Directory, Ground},
+    assemble::Ground,
     config::{Config, Environment, Sources},
     data_dir::DataDir,
     ui,
@@ -41,7 +49,7 @@ pub(crate) type Answer = Result<Option<Value>, Failure>;
 
 /// Identity platform and DICOM service in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "hilum", version, about, long_about = None, propagate_version = true)]
+#[command(name = "hilum", version, about, long_about = None, propagate_version = true, infer_long_args = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -61,6 +69,9 @@ pub(crate) struct Global {
     /// The database's URL; by default SQLite in the data directory.
     #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// The server to act on, as the account that is signed in there with `hilum login`.
+    #[arg(long, global = true, env = "HILUM_SERVER", value_name = "URL")]
+    server: Option<String>,
     /// How the result is printed.
     #[arg(long, short = 'o', global = true, value_enum, default_value_t = OutputFormat::Json)]
     output: OutputFormat,
@@ -106,9 +117,19 @@ enum Command {
     /// Tokens, and who one is.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Sign in to a server, so that commands act on it.
+    Login(login::LoginArgs),
+    /// Sign out.
+    Logout(login::LogoutArgs),
+    /// Send any request with the account's token.
+    Rest(rest::RestArgs),
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Print a script that completes this command's words in a shell.
+    Completion(completion::CompletionArgs),
+    /// Write the manual's pages.
+    Man(completion::ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,61 +146,17 @@ enum AdCommand {
     User(user::UserCommand),
 }
 
-/// What commands are given besides their own arguments.
-pub(crate) struct Context {
-    pub(crate) ground: Ground,
-    quiet: bool,
-    /// Whether the data directory was named by the user.
-    pub(crate) data_given: bool,
-}
-
-impl Context {
-    /// A hint or warning, unless they are not wanted.
-    pub(crate) fn warn(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            ui::note(format!("WARNING: {}", text.as_ref()));
-        }
-    }
-
-    /// The origin of the server on this data directory: the running one's, or the configured one.
-    pub(crate) fn origin(&self) -> Result<String, Failure> {
-        if let Some(running) = self.ground.data.running_server() {
-            return Ok(running.url);
-        }
-        let http = &self.ground.config.http;
-        let port = http.parsed_listen().map_err(Failure::error)?.port;
-        http.origin(if port == 0 { 8443 } else { port }).map_err(Failure::error)
-    }
-
-    /// Runs work on the data directory's store, which must have been initialised.
-    pub(crate) async fn with_directory<F>(&self, work: F) -> Answer
-    where
-        F: AsyncFnOnce(&Identity) -> Answer,
-    {
-        let data = &self.ground.data;
-        let database = &self.ground.config.database;
-        if database.url.is_none() && !data.path().join("hilum.db").is_file() {
-            return Err(Failure::Error(format!(
-                "there is no store in {}: run `hilum init` or `hilum serve` first, or name another directory with --data",
-                data.path().display()
-            )));
-        }
-        let directory = Directory::open(&self.ground, self.origin()?).await?;
-        let answer = work(&directory.identity).await;
-        directory.close().await;
-        answer
-    }
-}
-
 /// Parses the arguments, runs one command, prints its result, and says how the process ends.
 pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
-        }
-    };
+    let parsed = Cli::command().try_get_matches_from(arguments);
+    let (cli, given) =
+        match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, Origins::of(&matches)))) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let _ = error.print();
+                return if error.use_stderr() { 2 } else { 0 };
+            }
+        };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -187,9 +164,9 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
             return 1;
         }
     };
-    let (format, query) = (cli.global.output, cli.global.query.clone());
+    let (format, query) = ((cli.global.output, None), cli.global.query.clone());
     // Boxed, because the futures of all commands together are large.
-    let answer = runtime.block_on(Box::pin(execute(cli)));
+    let answer = runtime.block_on(Box::pin(execute(cli, given)));
     // What is still reading from a slow disk or name server need not be waited for.
     runtime.shutdown_background();
     match answer.and_then(|answer| output::render(answer, query.as_deref(), format)) {
@@ -205,8 +182,37 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
     }
 }
 
-async fn execute(cli: Cli) -> Answer {
+/// How the options that choose a place came to their values.
+struct Origins {
+    data: Given,
+    server: Given,
+}
+
+impl Origins {
+    fn of(matches: &ArgMatches) -> Self {
+        let of = |option| match matches.value_source(option) {
+            Some(ValueSource::CommandLine) => Given::Flag,
+            Some(ValueSource::EnvVariable) => Given::Variable,
+            _ => Given::Not,
+        };
+        Self {
+            data: if of("database") == Given::Flag { Given::Flag } else { of("data") },
+            server: of("server"),
+        }
+    }
+}
+
+async fn execute(cli: Cli, given: Origins) -> Answer {
     let Cli { global, command } = cli;
+    match &command {
+        // They need no ground to stand on.
+        Command::Completion(arguments) => {
+            completion::completion(arguments);
+            return Ok(None);
+        }
+        Command::Man(arguments) => return completion::man(arguments),
+        _ => {}
+    }
     let environment = Environment::of_process();
     let mut flags = json!({});
     if let Some(url) = &global.database {
@@ -230,7 +236,12 @@ async fn execute(cli: Cli) -> Answer {
     let sources = Sources { file: global.config, environment: environment.clone(), flags };
     let config = Config::load(&data, &sources).map_err(Failure::error)?;
     let ground = Ground::new(DataDir::new(data), config, environment);
-    let context = Context { ground, quiet: global.only_show_errors, data_given: global.data.is_some() };
+    let data = match given.data {
+        Given::Not if ground.environment.get("DATABASE").is_some() => Given::Variable,
+        data => data,
+    };
+    let context =
+        Context { ground, quiet: global.only_show_errors, data, server: (global.server, given.server) };
     match command {
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Init(arguments) => init::run(&context, arguments).await,
@@ -242,6 +253,10 @@ async fn execute(cli: Cli) -> Answer {
         Command::Role(command) => role::run(&context, command).await,
         Command::Account(command) => account::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,
+        Command::Login(arguments) => login::run(&context, arguments).await,
+        Command::Logout(arguments) => login::logout(&context, arguments).await,
+        Command::Rest(arguments) => rest::run(&context, arguments).await,
+        Command::Completion(_) | Command::Man(_) => Ok(None),
     }
 }
 

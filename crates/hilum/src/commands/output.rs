@@ -22,11 +22,19 @@ pub(crate) enum OutputFormat {
     None,
 }
 
+/// The columns of a command's table, where they are chosen: heading and member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    pub(crate) of: &'static [(&'static str, &'static str)],
+    /// The member that the rows are sorted by.
+    pub(crate) sorted_by: Option<&'static str>,
+}
+
 /// The text to print, if any: like `az`, a result of `null` prints nothing.
 pub(crate) fn render(
     answer: Option<Value>,
     query: Option<&str>,
-    format: OutputFormat,
+    (format, columns): (OutputFormat, Option<Columns>),
 ) -> Result<Option<String>, Failure> {
     let Some(mut value) = answer else { return Ok(None) };
     if let Some(query) = query {
@@ -46,7 +54,11 @@ pub(crate) fn render(
             serde_json::to_string_pretty(&value).map_err(Failure::error)?
         }
         OutputFormat::Tsv => tsv(&value),
-        OutputFormat::Table => table(&value),
+        // As az: a query makes columns of its own.
+        OutputFormat::Table => match columns.filter(|_| query.is_none()) {
+            Some(columns) => chosen(&value, columns),
+            None => table(&value),
+        },
         OutputFormat::Yaml => {
             let mut text = String::new();
             yaml(&value, 0, &mut text);
@@ -87,11 +99,31 @@ fn cell(value: &Value) -> String {
 }
 
 fn table(value: &Value) -> String {
-    let rows: Vec<&Value> = match value {
+    lines_of(rows(value).into_iter().map(table_row).collect())
+}
+
+fn rows(value: &Value) -> Vec<&Value> {
+    match value {
         Value::Array(rows) => rows.iter().collect(),
         single => vec![single],
+    }
+}
+
+fn chosen(value: &Value, columns: Columns) -> String {
+    let mut rows = rows(value);
+    if let Some(member) = columns.sorted_by {
+        rows.sort_by_key(|row| row.get(member).map(cell).unwrap_or_default());
+    }
+    let row = |row: &Value| {
+        let cell = |(heading, member): &(&str, &str)| {
+            ((*heading).to_owned(), row.get(*member).map(cell).unwrap_or_default())
+        };
+        columns.of.iter().map(cell).collect()
     };
-    let rows: Vec<Vec<(String, String)>> = rows.into_iter().map(table_row).collect();
+    lines_of(rows.into_iter().map(row).collect())
+}
+
+fn lines_of(rows: Vec<Vec<(String, String)>>) -> String {
     let mut columns: Vec<String> = Vec::new();
     for (name, text) in rows.iter().flatten() {
         if !text.is_empty() && !columns.contains(name) {
@@ -191,7 +223,7 @@ mod tests {
     use super::*;
 
     fn show(value: Value, query: Option<&str>, format: OutputFormat) -> String {
-        render(Some(value), query, format).unwrap().unwrap_or_default()
+        render(Some(value), query, (format, None)).unwrap().unwrap_or_default()
     }
 
     #[test]
@@ -218,6 +250,26 @@ mod tests {
     }
 
     #[test]
+    fn chosen_columns_are_sorted_and_give_way_to_a_query() {
+        let columns =
+            Columns { of: &[("Name", "displayName"), ("Id", "id")], sorted_by: Some("displayName") };
+        let list = json!([{"displayName": "b", "id": "2", "x": 1}, {"displayName": "a", "id": "1"}]);
+        let shown =
+            |query| render(Some(list.clone()), query, (OutputFormat::Table, Some(columns))).unwrap().unwrap();
+        insta::assert_snapshot!(shown(None), @r"
+        Name  Id
+        ----  --
+        a     1
+        b     2
+        ");
+        insta::assert_snapshot!(shown(Some("[].x")), @r"
+        Result
+        ------
+        1
+        ");
+    }
+
+    #[test]
     fn yaml_nests() {
         let value = json!({"a": {"b": [1, {"c": "d"}]}, "e": []});
         insta::assert_snapshot!(show(value, None, OutputFormat::Yaml), @r#"
@@ -232,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_wrong_query_is_wrong_usage() {
-        let failure = render(Some(json!({})), Some("a["), OutputFormat::Json).unwrap_err();
+        let failure = render(Some(json!({})), Some("a["), (OutputFormat::Json, None)).unwrap_err();
         assert_eq!(failure.exit_code(), 2);
     }
 }

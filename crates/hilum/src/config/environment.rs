@@ -3,7 +3,7 @@
 //! `HILUM_HTTP_PUBLIC_URL` is `http.public_url`: the first word is the section, the rest the key.
 //! `HILUM_BLOBS_OPTION_AWS_ENDPOINT` is `blobs.options.aws_endpoint`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use figment::{
     Metadata, Profile, Provider,
@@ -12,8 +12,19 @@ use figment::{
 
 const PREFIX: &str = "HILUM_";
 /// Variables that are no configuration: read by the command line or by tests.
-const NOT_CONFIGURATION: [&str; 8] =
-    ["DATA", "MASTER_KEY", "SERVER", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_CERTIFICATE", "CONFIG", "OUTPUT"];
+const NOT_CONFIGURATION: [&str; 9] = [
+    "DATA",
+    "MASTER_KEY",
+    "SERVER",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "CLIENT_CERTIFICATE",
+    "CONFIG",
+    "CONFIG_DIR",
+    "OUTPUT",
+];
+/// Where people keep settings of their own (XDG Base Directory Specification).
+const HOMES: [&str; 2] = ["XDG_CONFIG_HOME", "HOME"];
 const SHORT: [(&str, &str, &str); 6] = [
     ("PUBLIC_URL", "http", "public_url"),
     ("LISTEN", "http", "listen"),
@@ -23,14 +34,17 @@ const SHORT: [(&str, &str, &str); 6] = [
     ("DOMAIN", "identity", "domain"),
 ];
 
-/// The variables that start with `HILUM_`, without that prefix.
+/// The variables that start with `HILUM_`, without that prefix, and where the user's own settings lie.
 #[derive(Default, Clone)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    ours: BTreeMap<String, String>,
+    homes: BTreeMap<&'static str, String>,
+}
 
 impl std::fmt::Debug for Environment {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.ours.keys()).finish()
     }
 }
 
@@ -45,24 +59,39 @@ impl Environment {
 
     /// From pairs, for tests.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)))
-                .collect(),
-        )
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            if let Some(ours) = name.strip_prefix(PREFIX) {
+                environment.ours.insert(ours.to_owned(), value);
+            } else if let Some(home) = HOMES.into_iter().find(|home| *home == name) {
+                environment.homes.insert(home, value);
+            }
+        }
+        environment
+    }
+
+    /// The user's own folder for this program, `$XDG_CONFIG_HOME/hilum` or `~/.config/hilum`; `HILUM_CONFIG_DIR` names
+    /// another one.
+    pub fn config_folder(&self) -> Option<PathBuf> {
+        if let Some(named) = self.get("CONFIG_DIR").filter(|named| !named.is_empty()) {
+            return Some(PathBuf::from(named));
+        }
+        let home = |name| self.homes.get(name).map(PathBuf::from);
+        // XDG Base Directory Specification: relative paths are to be ignored.
+        let xdg = home("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        Some(xdg.or_else(|| Some(home("HOME")?.join(".config")))?.join("hilum"))
     }
 
     /// One variable, by its name without `HILUM_`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.ours.get(name).map(String::as_str)
     }
 
     pub(super) fn provider(&self) -> Variables {
         let mut tree = Dict::new();
         let mut sections: BTreeMap<String, Dict> = BTreeMap::new();
         let mut options = Dict::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.ours {
             if NOT_CONFIGURATION.contains(&name.as_str()) || name.starts_with("TEST_") {
                 continue;
             }
