@@ -245,7 +245,7 @@ async fn execute(cli: Cli, given: Origins) -> Answer {
     match command {
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Init(arguments) => init::run(&context, arguments).await,
-        Command::Demo(arguments) => demo::run(context, arguments).await,
+        Command::Demo(arguments) => Box::pin(demo::run(context, arguments)).await,
         Command::Doctor => doctor::run(&context).await,
         Command::App(command) | Command::Ad(AdCommand::App(command)) => app::run(&context, command).await,
         Command::Sp(command) | Command::Ad(AdCommand::Sp(command)) => sp::run(&context, command).await,
