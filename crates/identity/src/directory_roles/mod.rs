@@ -4,6 +4,7 @@
 //! given directly or to a role-assignable group of which the user is a direct member. As in Entra, groups inside such a
 //! group give nothing.
 
+mod list;
 mod sql;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ use uuid::{Uuid, uuid};
 
 use crate::IdentityError;
 
+pub(crate) use list::ASSIGNMENTS;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 

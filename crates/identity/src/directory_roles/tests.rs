@@ -19,6 +19,11 @@ fn every_directory_role_has_a_definition_and_the_other_way_round() {
     defined.sort();
     known.sort();
     assert_eq!(defined, known);
+    let only = super::ASSIGNMENTS.only.unwrap();
+    assert!(
+        known.iter().all(|id| only.contains(&format!("'{id}'"))),
+        "the list's condition names all of them"
+    );
 }
 
 #[tokio::test]

@@ -256,7 +256,9 @@ fn selected(value: Value, select: &[String]) -> Result<Value, GraphError> {
     let outer = |name: &str| name.split('/').next().unwrap_or_default().to_ascii_lowercase();
     let wanted: Vec<String> = select.iter().map(|name| outer(name)).collect();
     let known: Vec<String> = members.keys().map(|name| name.to_ascii_lowercase()).collect();
-    if let Some(unknown) = select.iter().find(|name| !known.contains(&outer(name))) {
+    // Objects of several kinds in one list say which they are; what one lacks another may have.
+    let among_others = members.contains_key("@odata.type");
+    if let Some(unknown) = select.iter().find(|name| !among_others && !known.contains(&outer(name))) {
         return Err(GraphError::bad_request(format!(
             "Parsing OData Select and Expand failed: Could not find a property named '{unknown}'."
         )));

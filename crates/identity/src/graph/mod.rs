@@ -17,14 +17,23 @@ mod applications;
 mod body;
 mod call;
 pub(crate) mod caller;
+mod directory_objects;
+mod directory_roles;
 mod dispatch;
 mod error;
+mod fixed;
+mod groups;
 mod http;
+mod me;
 mod odata;
 mod operation;
+mod organization;
 mod path;
 mod token;
+mod users;
 
+#[cfg(test)]
+mod people_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -43,7 +52,15 @@ pub(crate) use operation::Operation;
 pub(crate) use path::Key;
 
 /// Everything the API does: one line for each noun.
-const GRAPH: &[&[Operation]] = &[applications::OPERATIONS];
+const GRAPH: &[&[Operation]] = &[
+    applications::OPERATIONS,
+    users::OPERATIONS,
+    me::OPERATIONS,
+    groups::OPERATIONS,
+    directory_objects::OPERATIONS,
+    directory_roles::OPERATIONS,
+    organization::OPERATIONS,
+];
 
 /// Azure Resource Manager's operations on roles (`/subscriptions/…`, `/providers/…`), which `az role` calls.
 const ARM: &[&[Operation]] = &[];

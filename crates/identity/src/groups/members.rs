@@ -140,6 +140,9 @@ pub(crate) async fn remove(
     object: ObjectId,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
+    if group.assignable_to_role {
+        privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(group.id.uuid())).await?;
+    }
     if !sql::delete_edge(tx, group.id, relation, object).await? {
         return Err(IdentityError::not_found(relation.as_str(), object));
     }

@@ -6,6 +6,7 @@
 //! A deleted group can be restored for 30 days (`deleted/`) with its members; until then it gives nothing.
 
 mod details;
+mod list;
 mod members;
 mod sql;
 
@@ -22,12 +23,14 @@ use serde_json::{Map, Value};
 use crate::{Identity, IdentityError, Stamp, directory_roles, grants, privileges, role_assignments};
 
 pub(crate) use details::shape;
+pub(crate) use list::{COLLECTION, OF_GROUP, OF_MEMBER, OF_OWNER, OWNING_GROUP};
 pub use members::Relation;
 pub(crate) use members::{Edge, Steps, add, remove};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_DETAILS, by_id, by_ids, containing, edges, forget, has_member, transitive_members,
+    SCHEMA, SCHEMA_DETAILS, by_id, by_ids, containing, edges, forget, has_member, inner, owns,
+    transitive_members,
 };
 
 /// A group.
@@ -107,6 +110,14 @@ impl Identity {
     pub async fn find_group(&self, id: GroupId) -> Result<Group, IdentityError> {
         let tenant = self.tenant().await?.id;
         required(&mut self.0.db.read().await?, tenant, id).await
+    }
+
+    /// Whether a user or service principal owns a group.
+    ///
+    /// # Errors
+    /// [`IdentityError::Db`].
+    pub async fn owns_group(&self, id: GroupId, owner: ObjectId) -> Result<bool, IdentityError> {
+        Ok(owns(&mut self.0.db.read().await?, id, owner).await?)
     }
 
     /// Changes a group as Graph's `PATCH /groups/{id}` does.
@@ -209,6 +220,11 @@ pub(crate) async fn create(
 ) -> Result<(), IdentityError> {
     sql::insert(tx, tenant, group).await?;
     stamp.record(tx, Action::GroupChanged, group.id, Some("created".to_owned())).await?;
+    if group.assignable_to_role {
+        // Who makes such a group decides who will have its roles.
+        let role = role_assignments::required_role("Global Administrator")?;
+        privileges::ensure_may_give_role(tx, tenant, stamp, role).await?;
+    }
     for (relation, objects) in [(Relation::Members, &bound.members), (Relation::Owners, &bound.owners)] {
         if !objects.is_empty() {
             add(tx, tenant, group, relation, objects, stamp).await?;
@@ -241,7 +257,9 @@ pub(crate) async fn delete(
     stamp: &Stamp,
 ) -> Result<Group, IdentityError> {
     let group = locked(tx, tenant, id).await?;
-    privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(id.uuid())).await?;
+    if group.assignable_to_role {
+        privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(id.uuid())).await?;
+    }
     sql::delete(tx, id).await?;
     if group.assignable_to_role {
         directory_roles::ensure_an_administrator(tx, tenant).await?;

@@ -37,6 +37,9 @@ pub(crate) const SCHEMA_DETAILS: Sql =
 /// Entra's limit is higher; beyond this, a list of members is no longer something people look at.
 const MEMBERS_MAX: i64 = 100_000;
 
+/// What [`read`] reads, in its order.
+pub(super) const COLUMNS: Sql = "id, display_name, mail_nickname, description, created_at_ms, visibility,
+    assignable_to_role, unique_name";
 const BY_ID: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
     assignable_to_role, unique_name FROM directory_group
     WHERE id = $1 AND tenant_id = $2";
@@ -76,6 +79,13 @@ const TRANSITIVE_MEMBERS: Sql = "WITH RECURSIVE inner_group(id) AS (
             JOIN directory_group g ON g.id = m.member_id)
     SELECT DISTINCT m.member_id, m.member_kind FROM inner_group i JOIN group_member m ON m.group_id = i.id
     WHERE m.member_id > $2 ORDER BY m.member_id LIMIT $3";
+const INNER: Sql = "WITH RECURSIVE inner_group(id) AS (
+        SELECT id FROM directory_group WHERE id = $1
+        UNION
+        SELECT m.member_id FROM inner_group i JOIN group_member m ON m.group_id = i.id AND m.member_kind = 'Group'
+            JOIN directory_group g ON g.id = m.member_id)
+    SELECT id FROM inner_group ORDER BY id LIMIT 10000";
+const OWNS: Sql = "SELECT owner_id FROM group_owner WHERE group_id = $1 AND owner_id = $2";
 const CONTAINING: Sql = "SELECT g.id FROM group_member m JOIN directory_group g ON g.id = m.group_id
     WHERE m.member_id = $1 AND g.tenant_id = $2 ORDER BY g.id LIMIT 10000";
 const CONTAINING_TRANSITIVE: Sql = "WITH RECURSIVE outer_group(id) AS (
@@ -109,6 +119,8 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     MEMBERS,
     OWNERS,
     TRANSITIVE_MEMBERS,
+    INNER,
+    OWNS,
     CONTAINING,
     CONTAINING_TRANSITIVE,
 ];
@@ -254,6 +266,16 @@ pub(crate) async fn transitive_members(
     rows: usize,
 ) -> Result<Vec<Edge>, DbError> {
     edges_of(tx, TRANSITIVE_MEMBERS, group, after, rows).await
+}
+
+/// A group and all groups in it.
+pub(crate) async fn inner(tx: &mut ReadTx, group: GroupId) -> Result<Vec<GroupId>, DbError> {
+    tx.fetch_all(INNER, &[group.into()]).await?.iter().map(|row| row.id(0)).collect()
+}
+
+/// Whether an object owns a group.
+pub(crate) async fn owns(tx: &mut ReadTx, group: GroupId, owner: ObjectId) -> Result<bool, DbError> {
+    Ok(tx.fetch_optional(OWNS, &[group.into(), owner.into()]).await?.is_some())
 }
 
 async fn edges_of(

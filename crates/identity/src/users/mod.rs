@@ -4,6 +4,7 @@
 //! the user, and the name is free, as in Entra.
 
 mod details;
+mod list;
 mod passwords;
 mod rules;
 mod sql;
@@ -28,6 +29,7 @@ use crate::{
 
 pub(crate) use details::{DEFAULT_SELECT, shape};
 pub use details::{UserDetails, UserType};
+pub(crate) use list::COLLECTION;
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

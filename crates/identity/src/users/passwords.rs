@@ -6,7 +6,7 @@ use hilum_kernel::{Secret, UserId};
 use serde_json::{Map, Value};
 
 use super::{NewPassword, PreparedChange, User, locked, required, rules, sql};
-use crate::{Identity, IdentityError, credentials::passwords as hashes};
+use crate::{Identity, IdentityError, credentials::passwords as hashes, privileges};
 
 /// What `passwordProfile` said.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +148,7 @@ impl Identity {
             .write(input, |tx, (tenant, id, stamp)| {
                 async move {
                     let user = required(tx, *tenant, id).await?;
+                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
                     sql::end_sessions(tx, user.id, stamp.at_ms).await?;
                     let detail = Some("sessions revoked".to_owned());
                     stamp.record(tx, Action::UserChanged, user.id, detail).await?;

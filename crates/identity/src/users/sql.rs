@@ -31,6 +31,10 @@ pub(crate) const SCHEMA_DETAILS: Sql =
     CREATE INDEX directory_user_created ON directory_user (tenant_id, created_at_ms, id);
     CREATE UNIQUE INDEX directory_user_immutable_id ON directory_user (tenant_id, immutable_id)";
 
+/// What [`read`] reads, in its order.
+pub(super) const COLUMNS: Sql =
+    "id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
+    account_enabled, created_at_ms, details, sessions_valid_from_ms";
 const SELECT: Sql = "SELECT id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
     account_enabled, created_at_ms, details, sessions_valid_from_ms
     FROM directory_user WHERE tenant_id = ";

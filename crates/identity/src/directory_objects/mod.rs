@@ -1,6 +1,8 @@
 //! Any object of the directory by its ID, whatever kind it is (Graph's `directoryObject`), and what objects are to each
 //! other: members, owners, the groups somebody is in.
 
+mod list;
+
 use hilum_kernel::{GroupId, ObjectId, TenantId};
 use hilum_storage::db::ReadTx;
 
@@ -10,6 +12,8 @@ use crate::{
     groups::{self, Edge, Steps},
     service_principals, users,
 };
+
+pub(crate) use list::COLLECTION;
 
 /// An object of the directory.
 #[derive(Debug, Clone, PartialEq)]
