@@ -26,6 +26,12 @@ actions! {
     TokenIssued = "identity.token.issued";
     /// A token request was refused.
     TokenRefused = "identity.token.refused";
+    /// A user signed in, or tried to.
+    SignedIn = "identity.sign-in";
+    /// A device was let in by a user, or turned away.
+    DeviceDecided = "identity.device.decided";
+    /// A session ended because one of its refresh tokens came twice.
+    SessionRevoked = "identity.session.revoked";
     /// The tenant and its first objects were created.
     TenantCreated = "identity.tenant.created";
     /// An application registration was created, changed or deleted.

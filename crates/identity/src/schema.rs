@@ -3,8 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, grants, groups, role_assignments, seed, service_principals, signing_keys,
-    tenants, users,
+    applications, credentials, grants, groups, oauth, role_assignments, seed, service_principals, sessions,
+    signing_keys, tenants, users,
 };
 
 /// This crate's tables.
@@ -23,5 +23,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 12, name: "user_details", sql: users::SCHEMA_DETAILS },
         Migration { number: 13, name: "group_details", sql: groups::SCHEMA_DETAILS },
         Migration { number: 14, name: "seeded_item", sql: seed::SCHEMA },
+        Migration { number: 16, name: "refresh_session", sql: sessions::SCHEMA },
+        Migration { number: 17, name: "device_code", sql: oauth::DEVICE_SCHEMA },
     ],
 };

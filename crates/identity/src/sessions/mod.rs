@@ -1,0 +1,181 @@
+//! What a sign-in leaves behind: sessions that refresh tokens belong to (RFC 6749 §6, RFC 9700 §4.14; sheet §2.7).
+//!
+//! Owns `refresh_session`. A refresh token names its session and the session's generation under a keyed hash; the row
+//! keeps only the generation, so that nothing in the database is, or can be turned into, a token. Each use moves the
+//! session on by one. Its predecessor holds for a short grace, because answers get lost and clients share caches; what
+//! comes later is a copy in the wrong hands, and ends the session.
+
+mod sql;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, str::FromStr};
+
+use hilum_jose::{MasterKey, base64url_decode, base64url_encode, constant_time_eq};
+use hilum_kernel::{AppId, Secret, TenantId, UserId};
+use hilum_storage::db::{DbError, WriteTx};
+use uuid::Uuid;
+
+#[cfg(test)]
+pub(crate) use sql::STATEMENTS;
+pub(crate) use sql::{SCHEMA, by_id};
+
+/// How long a session may rest: 90 days, as in Entra.
+const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
+/// How long the predecessor of a token holds: clients that authenticate are harder to rob.
+const GRACE_CONFIDENTIAL_MS: i64 = 60_000;
+const GRACE_PUBLIC_MS: i64 = 30_000;
+/// What a token starts with, so that its form can change.
+const PREFIX: &str = "1.";
+
+/// A session's ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SessionId(Uuid);
+
+impl SessionId {
+    pub(crate) const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+/// Whether the client proved itself when the session began: it must do so at each use, then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientKind {
+    Confidential,
+    Public,
+}
+
+/// A session to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) app_id: AppId,
+    pub(crate) kind: ClientKind,
+    /// What was asked for at first: what a refresh without `scope` means.
+    pub(crate) scope: String,
+    pub(crate) authenticated_at_ms: i64,
+}
+
+/// A session as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) app_id: AppId,
+    pub(crate) kind: ClientKind,
+    pub(crate) scope: String,
+    pub(crate) authenticated_at_ms: i64,
+    generation: i64,
+    rotated_at_ms: i64,
+    pub(crate) expires_at_ms: i64,
+    pub(crate) revoked: bool,
+}
+
+/// What a refresh token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RefreshToken {
+    pub(crate) session: SessionId,
+    generation: i64,
+}
+
+/// What became of a token that was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    /// Here is the successor.
+    Next(RefreshToken),
+    /// It was used before, longer ago than the grace: the session is over now.
+    Reused,
+    /// The session was over already.
+    Over,
+}
+
+impl RefreshToken {
+    /// The token as the client holds it. The key makes it unforgeable.
+    pub(crate) fn text(self, key: &MasterKey) -> Secret<String> {
+        let claim = self.claim();
+        let mut bytes = claim.to_vec();
+        bytes.extend_from_slice(&key.keyed_hash(&claim));
+        Secret::new(format!("{PREFIX}{}", base64url_encode(bytes)))
+    }
+
+    /// Reads what a client sent; nothing when we did not make it.
+    pub(crate) fn parse(text: &str, key: &MasterKey) -> Option<Self> {
+        let bytes = base64url_decode(text.strip_prefix(PREFIX)?).ok()?;
+        let (claim, hash) = bytes.split_first_chunk::<24>()?;
+        if !constant_time_eq(&key.keyed_hash(claim), hash) {
+            return None;
+        }
+        let (id, generation) = claim.split_first_chunk::<16>()?;
+        Some(Self {
+            session: SessionId(Uuid::from_bytes(*id)),
+            generation: i64::from_be_bytes(*generation.first_chunk()?),
+        })
+    }
+
+    fn claim(self) -> [u8; 24] {
+        let mut claim = [0; 24];
+        let (id, generation) = claim.split_at_mut(16);
+        id.copy_from_slice(self.session.0.as_bytes());
+        generation.copy_from_slice(&self.generation.to_be_bytes());
+        claim
+    }
+}
+
+/// Starts a session; the answer is its first token. The oldest of too many sessions of the same user and client go.
+pub(crate) async fn start(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    new: &NewSession,
+    at_ms: i64,
+) -> Result<RefreshToken, DbError> {
+    sql::insert(tx, tenant, new, (at_ms, at_ms + INACTIVE_MAX_MS)).await?;
+    sql::purge(tx, (new.user, new.app_id), at_ms).await?;
+    Ok(RefreshToken { session: new.id, generation: 0 })
+}
+
+/// Uses a token: moves its session on, or ends it.
+pub(crate) async fn rotate(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    token: RefreshToken,
+    at_ms: i64,
+) -> Result<Rotation, DbError> {
+    let next = RefreshToken { generation: token.generation.saturating_add(1), ..token };
+    if sql::rotate(tx, token.session, token.generation, (at_ms, at_ms + INACTIVE_MAX_MS)).await? {
+        return Ok(Rotation::Next(next));
+    }
+    let Some(session) = by_id(tx, tenant, token.session).await?.filter(|session| !session.revoked) else {
+        return Ok(Rotation::Over);
+    };
+    let grace_ms = match session.kind {
+        ClientKind::Confidential => GRACE_CONFIDENTIAL_MS,
+        ClientKind::Public => GRACE_PUBLIC_MS,
+    };
+    // Who asks twice within the grace gets the same successor twice.
+    if session.generation == next.generation && at_ms <= session.rotated_at_ms.saturating_add(grace_ms) {
+        return Ok(Rotation::Next(next));
+    }
+    if token.generation > session.generation {
+        // The database was restored from a backup: an honest client signs in anew.
+        return Ok(Rotation::Over);
+    }
+    // RFC 9700 §4.14.2: reuse of an invalidated refresh token revokes the active one, too.
+    sql::revoke(tx, token.session, at_ms).await?;
+    Ok(Rotation::Reused)
+}

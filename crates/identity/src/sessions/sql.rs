@@ -1,0 +1,100 @@
+//! The table of refresh sessions. It holds nothing that could be presented as a token.
+
+use hilum_kernel::{AppId, TenantId, UserId};
+use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
+
+use super::{ClientKind, NewSession, Session, SessionId};
+
+pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
+        id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, user_id TEXT NOT NULL, app_id TEXT NOT NULL,
+        confidential BIGINT NOT NULL, scope TEXT NOT NULL, authenticated_at_ms BIGINT NOT NULL,
+        generation BIGINT NOT NULL, rotated_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL,
+        revoked_at_ms BIGINT);
+    CREATE INDEX refresh_session_user ON refresh_session (user_id, app_id, rotated_at_ms);
+    CREATE INDEX refresh_session_application ON refresh_session (app_id);
+    CREATE INDEX refresh_session_expiry ON refresh_session (expires_at_ms)";
+
+const BY_ID: Sql =
+    "SELECT id, user_id, app_id, confidential, scope, authenticated_at_ms, generation, rotated_at_ms,
+    expires_at_ms, revoked_at_ms FROM refresh_session WHERE id = $1 AND tenant_id = $2";
+const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9)";
+const ROTATE: Sql =
+    "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3, expires_at_ms = $4
+    WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
+const REVOKE: Sql = "UPDATE refresh_session SET revoked_at_ms = $2 WHERE id = $1 AND revoked_at_ms IS NULL";
+/// A few at a time: each start of a session clears more than it adds.
+const PURGE: Sql = "DELETE FROM refresh_session
+    WHERE id IN (SELECT id FROM refresh_session WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT 10)";
+const PURGE_OLDEST: Sql = "DELETE FROM refresh_session WHERE id IN (SELECT id FROM refresh_session
+    WHERE user_id = $1 AND app_id = $2 ORDER BY rotated_at_ms DESC, id LIMIT 10 OFFSET 100)";
+
+#[cfg(test)]
+pub(crate) const STATEMENTS: &[Sql] = &[BY_ID, INSERT, ROTATE, REVOKE, PURGE, PURGE_OLDEST];
+
+pub(crate) async fn by_id(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    id: SessionId,
+) -> Result<Option<Session>, DbError> {
+    tx.fetch_optional(BY_ID, &[id.to_string().into(), tenant.into()]).await?.as_ref().map(read).transpose()
+}
+
+pub(crate) async fn insert(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    new: &NewSession,
+    (at_ms, expires_at_ms): (i64, i64),
+) -> Result<(), DbError> {
+    let row = [
+        new.id.to_string().into(),
+        tenant.into(),
+        new.user.into(),
+        new.app_id.into(),
+        (new.kind == ClientKind::Confidential).into(),
+        (&new.scope).into(),
+        new.authenticated_at_ms.into(),
+        at_ms.into(),
+        expires_at_ms.into(),
+    ];
+    tx.execute(INSERT, &row).await.map(drop)
+}
+
+/// Whether the session was at this generation, and has moved on.
+pub(crate) async fn rotate(
+    tx: &mut WriteTx,
+    id: SessionId,
+    generation: i64,
+    (at_ms, expires_at_ms): (i64, i64),
+) -> Result<bool, DbError> {
+    let row = [id.to_string().into(), generation.into(), at_ms.into(), expires_at_ms.into()];
+    Ok(tx.execute(ROTATE, &row).await? == 1)
+}
+
+pub(crate) async fn revoke(tx: &mut WriteTx, id: SessionId, at_ms: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(REVOKE, &[id.to_string().into(), at_ms.into()]).await? > 0)
+}
+
+pub(crate) async fn purge(
+    tx: &mut WriteTx,
+    (user, app_id): (UserId, AppId),
+    at_ms: i64,
+) -> Result<(), DbError> {
+    tx.execute(PURGE, &[at_ms.into()]).await?;
+    tx.execute(PURGE_OLDEST, &[user.into(), app_id.into()]).await.map(drop)
+}
+
+fn read(row: &Row) -> Result<Session, DbError> {
+    Ok(Session {
+        id: row.id(0)?,
+        user: row.id(1)?,
+        app_id: row.id(2)?,
+        kind: if row.truth(3)? { ClientKind::Confidential } else { ClientKind::Public },
+        scope: row.text(4)?,
+        authenticated_at_ms: row.int(5)?,
+        generation: row.int(6)?,
+        rotated_at_ms: row.int(7)?,
+        expires_at_ms: row.int(8)?,
+        revoked: row.opt_int(9)?.is_some(),
+    })
+}
