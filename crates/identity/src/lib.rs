@@ -22,6 +22,8 @@ mod role_assignments;
 mod schema;
 mod seed;
 mod service_principals;
+mod sessions;
+mod sign_in;
 mod signing_keys;
 mod tenants;
 mod users;
@@ -29,7 +31,10 @@ mod users;
 #[cfg(test)]
 mod testing;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
 use hilum_jose::MasterKey;
@@ -112,6 +117,18 @@ pub(crate) struct Inner {
     pub(crate) cursor_key: query::CursorKey,
     /// Checks the tokens that the Graph API is called with; made at the first call.
     pub(crate) graph_validator: tokio::sync::OnceCell<hilum_access::Validator>,
+    /// Keys refresh tokens.
+    pub(crate) session_key: MasterKey,
+    /// Keys user codes, and what pages carry from step to step.
+    pub(crate) page_key: MasterKey,
+    /// Keys the pairwise subjects of tokens.
+    pub(crate) subject_key: MasterKey,
+    /// Guards sign-ins with a password.
+    pub(crate) sign_in: sign_in::Guard,
+    /// Device flows started, per client and address.
+    pub(crate) device_starts: oauth::Throttle,
+    /// User codes that nobody was given, per address.
+    pub(crate) device_guesses: oauth::Throttle<Option<IpAddr>>,
 }
 
 impl Identity {
@@ -133,6 +150,12 @@ impl Identity {
             tenant: OnceLock::new(),
             key_ring: signing_keys::KeyRing::default(),
             throttle: oauth::Throttle::default(),
+            session_key: parts.master_key.derive("identity refresh sessions v1")?,
+            page_key: parts.master_key.derive("identity sign-in pages v1")?,
+            subject_key: parts.master_key.derive("identity pairwise subjects v1")?,
+            sign_in: sign_in::Guard::default(),
+            device_starts: oauth::Throttle::default(),
+            device_guesses: oauth::Throttle::default(),
         });
         Ok(Self(inner, Holder::Operator))
     }

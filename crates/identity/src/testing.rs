@@ -99,18 +99,31 @@ impl Fixture {
 
     /// The trail, oldest first: action, outcome, target, detail.
     pub(crate) async fn trail(&self) -> Vec<String> {
-        let mut tx = self.test_db.db.read().await.unwrap();
-        let rows = tx
-            .fetch_all("SELECT action, outcome, target, detail FROM audit_event ORDER BY id LIMIT 1000", &[])
-            .await
-            .unwrap();
-        rows.iter()
-            .map(|row| {
-                let text = |column| row.opt_text(column).unwrap().unwrap_or_default();
-                format!("{} {} {} {}", text(0), text(1), text(2), text(3))
-            })
-            .collect()
+        trail_of(&self.test_db).await
     }
+
+    /// The same after everything is over: the log writes what waits when the last handle goes.
+    pub(crate) async fn final_trail(self) -> Vec<String> {
+        let Self { identity, test_db, tasks, clock: _ } = self;
+        drop(identity);
+        tasks.close();
+        tasks.wait().await;
+        trail_of(&test_db).await
+    }
+}
+
+async fn trail_of(test_db: &TestDb) -> Vec<String> {
+    let mut tx = test_db.db.read().await.unwrap();
+    let rows = tx
+        .fetch_all("SELECT action, outcome, target, detail FROM audit_event ORDER BY id LIMIT 1000", &[])
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| {
+            let text = |column| row.opt_text(column).unwrap().unwrap_or_default();
+            format!("{} {} {} {}", text(0), text(1), text(2), text(3))
+        })
+        .collect()
 }
 
 /// Every constant statement is understood by every database.
@@ -132,6 +145,8 @@ async fn every_statement_prepares() {
             crate::oauth::STATEMENTS,
             crate::privileges::STATEMENTS,
             crate::seed::STATEMENTS,
+            crate::oauth::DEVICE_STATEMENTS,
+            crate::sessions::STATEMENTS,
         ]
         .into_iter()
         .chain(crate::graph::STATEMENTS.iter().copied())

@@ -30,6 +30,7 @@ use crate::{
 pub(crate) use details::{DEFAULT_SELECT, shape};
 pub use details::{UserDetails, UserType};
 pub(crate) use list::COLLECTION;
+pub(crate) use passwords::{check as check_password_rules, replace_own as replace_own_password};
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

@@ -2,11 +2,16 @@
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
-use hilum_kernel::{Secret, UserId};
+use hilum_kernel::{Secret, TenantId, UserId};
+use hilum_storage::db::WriteTx;
 use serde_json::{Map, Value};
 
 use super::{NewPassword, PreparedChange, User, locked, required, rules, sql};
-use crate::{Identity, IdentityError, credentials::passwords as hashes, privileges};
+use crate::{
+    Identity, IdentityError, Stamp,
+    credentials::passwords::{self as hashes, HashedPassword},
+    privileges,
+};
 
 /// What `passwordProfile` said.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +84,21 @@ pub(crate) fn check(password: &Secret<String>, user: &User) -> Result<(), Identi
     rules::check_password(password, &names)
 }
 
+/// Stores a password that its user chose. Ends all sessions.
+pub(crate) async fn replace_own(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: &str,
+    hashed: &HashedPassword,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    let user = locked(tx, tenant, id).await?;
+    hashes::store(tx, user.id, hashed, stamp.at_ms).await?;
+    sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+    stamp.record(tx, Action::UserChanged, user.id, Some("password changed".to_owned())).await?;
+    Ok(())
+}
+
 impl Identity {
     /// Does what costs time before the transaction: a new password is checked against the user's names as they are
     /// now, and hashed.
@@ -124,15 +144,7 @@ impl Identity {
         self.0
             .db
             .write(input, |tx, (tenant, id, hashed, stamp)| {
-                async move {
-                    let user = locked(tx, *tenant, id).await?;
-                    hashes::store(tx, user.id, hashed, stamp.at_ms).await?;
-                    sql::end_sessions(tx, user.id, stamp.at_ms).await?;
-                    let detail = Some("password changed".to_owned());
-                    stamp.record(tx, Action::UserChanged, user.id, detail).await?;
-                    Ok::<_, IdentityError>(())
-                }
-                .boxed()
+                replace_own(tx, *tenant, id, hashed, stamp).boxed()
             })
             .await
     }

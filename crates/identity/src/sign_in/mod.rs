@@ -1,0 +1,281 @@
+//! Who is there: signing in with name and password, and the forced change of a one-time password.
+//!
+//! Names that nobody has cost the same time and get the same answer as wrong passwords. Hashing runs on few threads with
+//! a bounded queue, so that a storm of guesses delays nobody else.
+
+mod lockout;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::{net::IpAddr, sync::Arc, thread, time::Duration};
+
+use futures::FutureExt as _;
+use hilum_audit::{Action, Actor, Event, Outcome};
+use hilum_kernel::{AppId, CorrelationId, Secret, UserId};
+use hilum_storage::db::DbError;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Identity, IdentityError, User, credentials::passwords, oauth::Throttle, users};
+
+pub(crate) use lockout::Lockout;
+
+/// How long a sign-in waits for its turn to be hashed. Beyond: 503.
+const HASHING_WAIT: Duration = Duration::from_secs(10);
+/// What is compared with where there is no password: Argon2id with the parameters of real ones, of no password at all.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Longer ones are wrong without a look (the same limit as for new ones, in bytes).
+const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// The few threads that hash passwords.
+#[derive(Debug, Clone)]
+pub(crate) struct HashingPool(Arc<Semaphore>);
+
+impl Default for HashingPool {
+    /// All cores but one.
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))))
+    }
+}
+
+impl HashingPool {
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, SignInError> {
+        let turn = tokio::time::timeout(HASHING_WAIT, Arc::clone(&self.0).acquire_owned()).await;
+        match turn {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(SignInError::Unavailable(IdentityError::Interrupted)),
+        }
+    }
+}
+
+/// What guards sign-ins.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    lockout: Lockout,
+    /// Failures of an address over all users: one password tried on many names.
+    addresses: Throttle<Option<IpAddr>>,
+    pool: HashingPool,
+}
+
+/// Where a sign-in comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) correlation: CorrelationId,
+    /// The application the user signs in to.
+    pub(crate) app_id: AppId,
+}
+
+/// A user who has proven who he is.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedIn {
+    pub(crate) user: User,
+    pub(crate) at_ms: i64,
+}
+
+/// Why a sign-in is refused.
+#[derive(Debug, Error)]
+pub(crate) enum SignInError {
+    /// No such user, no password, or a wrong one: one answer.
+    #[error("the name or the password is wrong")]
+    WrongCredentials,
+    #[error("the account is locked")]
+    Locked { retry_after_s: u64 },
+    /// Too many failures from this address.
+    #[error("too many failed attempts")]
+    TooManyAttempts { retry_after_s: u64 },
+    /// The password is right, and was given by somebody else.
+    #[error("the password must be changed")]
+    MustChangePassword,
+    #[error("the account is disabled")]
+    Disabled,
+    /// A new password that breaks the rules.
+    #[error("{0}")]
+    NewPassword(String),
+    #[error("the sign-in could not be checked")]
+    Unavailable(#[source] IdentityError),
+}
+
+impl SignInError {
+    /// Entra's number, for the trail.
+    const fn code(&self) -> u32 {
+        match self {
+            Self::WrongCredentials => 50_126,
+            Self::Locked { .. } => 50_053,
+            Self::TooManyAttempts { .. } => 90_055,
+            Self::MustChangePassword => 50_055,
+            Self::Disabled => 50_057,
+            Self::NewPassword(_) => 50_056,
+            Self::Unavailable(_) => 50_000,
+        }
+    }
+}
+
+impl From<IdentityError> for SignInError {
+    fn from(error: IdentityError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl From<DbError> for SignInError {
+    fn from(error: DbError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// A refusal, and whom it was about.
+type Refusal = (Option<UserId>, SignInError);
+
+impl Identity {
+    /// Signs a user in with a password.
+    pub(crate) async fn sign_in_with_password(
+        &self,
+        name: &str,
+        password: Secret<String>,
+        origin: Origin,
+    ) -> Result<SignedIn, SignInError> {
+        let checked = match self.check_credentials(name, password, origin).await {
+            // Told only to who knows the password.
+            Ok((user, _)) if !user.account_enabled => Err((Some(user.id), SignInError::Disabled)),
+            Ok((user, true)) => Err((Some(user.id), SignInError::MustChangePassword)),
+            Ok((user, false)) => Ok(SignedIn { user, at_ms: self.0.clock.now_ms() }),
+            Err(refusal) => Err(refusal),
+        };
+        self.noted(checked, origin).await
+    }
+
+    /// Signs a user in with a password that is changed in the same breath.
+    pub(crate) async fn sign_in_with_new_password(
+        &self,
+        name: &str,
+        (old, new): (Secret<String>, Secret<String>),
+        origin: Origin,
+    ) -> Result<SignedIn, SignInError> {
+        if *old.expose() == *new.expose() {
+            return Err(SignInError::NewPassword(
+                "The new password must differ from the old one.".to_owned(),
+            ));
+        }
+        let user = match self.check_credentials(name, old, origin).await {
+            Ok((user, _)) if !user.account_enabled => {
+                return self.noted(Err((Some(user.id), SignInError::Disabled)), origin).await;
+            }
+            Ok((user, _)) => user,
+            Err(refusal) => return self.noted(Err(refusal), origin).await,
+        };
+        users::check_password_rules(&new, &user).map_err(refused_password)?;
+        let turn = self.0.sign_in.pool.turn().await?;
+        let hashed = passwords::hash(new, false, &self.0.random).await.map_err(refused_password)?;
+        drop(turn);
+        let stamp = self.stamp(&actor_of(&user, origin));
+        let input = (self.tenant().await?.id, user.id.to_string(), hashed, stamp);
+        self.0
+            .db
+            .write(input, |tx, (tenant, id, hashed, stamp)| {
+                users::replace_own_password(tx, *tenant, id, hashed, stamp).boxed()
+            })
+            .await?;
+        self.noted(Ok(SignedIn { user, at_ms: self.0.clock.now_ms() }), origin).await
+    }
+
+    /// The user behind name and password, and whether the password must be changed.
+    async fn check_credentials(
+        &self,
+        name: &str,
+        password: Secret<String>,
+        origin: Origin,
+    ) -> Result<(User, bool), Refusal> {
+        let guard = &self.0.sign_in;
+        let (address, now_ms) = (origin.address, self.0.clock.now_ms());
+        if let Some(retry_after_s) = guard.addresses.wait_s(&address, now_ms) {
+            return Err((None, SignInError::TooManyAttempts { retry_after_s }));
+        }
+        let locked = || match guard.lockout.wait_s(name, address, now_ms) {
+            Some(retry_after_s) => Err((None, SignInError::Locked { retry_after_s })),
+            None => Ok(()),
+        };
+        locked()?;
+        let found = self.user_with_password(name).await.map_err(|error| (None, error.into()))?;
+        let hash = found.as_ref().map_or_else(|| NO_PASSWORD.to_owned(), |(_, hash, _)| hash.clone());
+        let turn = guard.pool.turn().await.map_err(|error| (None, error))?;
+        // Again after waiting: a hundred guesses at once are a hundred guesses.
+        locked()?;
+        let fits = password.expose().len() <= PASSWORD_BYTES_MAX;
+        let password = if fits { password } else { Secret::new(String::new()) };
+        let good = passwords::verify(password, hash).await.map_err(|error| (None, error.into()))? && fits;
+        drop(turn);
+        match found {
+            Some((user, _, must_change)) if good => {
+                guard.lockout.succeeded(name, address, now_ms);
+                Ok((user, must_change))
+            }
+            found => {
+                guard.lockout.failed(name, address, now_ms);
+                guard.addresses.failed(address, now_ms);
+                Err((found.map(|(user, ..)| user.id), SignInError::WrongCredentials))
+            }
+        }
+    }
+
+    async fn user_with_password(&self, name: &str) -> Result<Option<(User, String, bool)>, IdentityError> {
+        let tenant = self.tenant().await?.id;
+        let mut tx = self.0.db.read().await?;
+        // A GUID is an object ID for administrators, but nobody's name.
+        let Some(user) = users::lookup(&mut tx, tenant, name).await?.filter(|_| name.contains('@')) else {
+            return Ok(None);
+        };
+        let stored = passwords::stored(&mut tx, user.id).await?;
+        Ok(stored.map(|(hash, must_change)| (user, hash, must_change)))
+    }
+
+    /// Writes a sign-in's end into the audit trail.
+    async fn noted(
+        &self,
+        outcome: Result<SignedIn, Refusal>,
+        origin: Origin,
+    ) -> Result<SignedIn, SignInError> {
+        let code = outcome.as_ref().err().map(|(_, error)| error.code());
+        metrics::counter!("hilum_sign_ins_total", "code" => code.unwrap_or(0).to_string()).increment(1);
+        if let Err((_, SignInError::Locked { .. } | SignInError::TooManyAttempts { .. })) = outcome {
+            // A flood of guesses must not fill the database.
+            return outcome.map_err(|(_, error)| error);
+        }
+        let (actor, target) = match &outcome {
+            Ok(signed_in) => (actor_of(&signed_in.user, origin), Some(signed_in.user.id)),
+            // The name that was typed stays out of the trail: people type passwords there.
+            Err((user, _)) => (Actor { app_id: Some(origin.app_id.to_string()), ..Actor::default() }, *user),
+        };
+        let done = if code.is_none() { Outcome::Success } else { Outcome::Refused };
+        let event = Event {
+            target: target.map(|user| user.to_string()),
+            source: origin.address.map(|address| address.to_string()),
+            correlation: Some(origin.correlation),
+            detail: code.map(|code| format!("AADSTS{code}")),
+            ..Event::new(Action::SignedIn, done, actor)
+        };
+        let noted = self.0.audit.submit(event).await;
+        noted.map_err(|_| SignInError::Unavailable(IdentityError::Interrupted))?;
+        outcome.map_err(|(_, error)| error)
+    }
+}
+
+fn refused_password(error: IdentityError) -> SignInError {
+    match error {
+        IdentityError::Invalid { reason, .. } => {
+            SignInError::NewPassword(format!("The new password {reason}."))
+        }
+        other => SignInError::Unavailable(other),
+    }
+}
+
+/// The user, acting through the application.
+pub(crate) fn actor_of(user: &User, origin: Origin) -> Actor {
+    Actor {
+        subject: Some(user.id.to_string()),
+        app_id: Some(origin.app_id.to_string()),
+        display: Some(user.user_principal_name.clone()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Signing in: who gets in, who is told what.
+
+use super::*;
+use crate::{
+    MustChange, NewUser, UserChange,
+    testing::{Fixture, actor, fixtures},
+};
+
+pub(crate) const PASSWORD: &str = "a long enough password 1";
+
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
+fn origin() -> Origin {
+    Origin {
+        address: Some(IpAddr::from([192, 0, 2, 1])),
+        correlation: CorrelationId::new(uuid::Uuid::nil()),
+        app_id: AppId::new(uuid::Uuid::from_u128(9)),
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn signer(&self, name: &str, must_change: bool) -> User {
+        let new = NewUser {
+            user_principal_name: format!("{name}@contoso.local"),
+            display_name: format!("{name} Example"),
+            mail_nickname: None,
+            password: secret(PASSWORD),
+            force_change_password_next_sign_in: must_change,
+        };
+        self.identity.create_user(&actor(), new).await.unwrap()
+    }
+
+    async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, SignInError> {
+        self.identity.sign_in_with_password(name, secret(password), origin()).await
+    }
+}
+
+#[test]
+fn what_stands_for_no_password_costs_what_a_password_costs() {
+    use argon2::password_hash::phc::PasswordHash;
+    let parsed = PasswordHash::new(NO_PASSWORD).unwrap();
+    let default = argon2::Params::DEFAULT;
+    let params = argon2::Params::try_from(&parsed).unwrap();
+    assert_eq!(
+        (params.m_cost(), params.t_cost(), params.p_cost()),
+        (default.m_cost(), default.t_cost(), default.p_cost())
+    );
+}
+
+#[tokio::test]
+async fn names_and_passwords() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let signed_in = fixture.sign_in("ADA@contoso.local", PASSWORD).await.unwrap();
+        assert_eq!(signed_in.user.id, ada.id);
+        for (name, password) in [
+            ("ada@contoso.local", "wrong"),
+            ("nobody@contoso.local", PASSWORD),
+            // An object ID is no name to sign in with.
+            (ada.id.to_string().as_str(), PASSWORD),
+            ("ada@contoso.local", ""),
+            ("ada@contoso.local", &"x".repeat(100_000)),
+        ] {
+            let error = fixture.sign_in(name, password).await.unwrap_err();
+            assert!(matches!(error, SignInError::WrongCredentials), "{name}: {error}");
+        }
+        let disable = UserChange { account_enabled: Some(false), ..UserChange::default() };
+        fixture.identity.update_user(&actor(), "ada@contoso.local", disable).await.unwrap();
+        let error = fixture.sign_in("ada@contoso.local", "wrong").await.unwrap_err();
+        assert!(matches!(error, SignInError::WrongCredentials), "who guesses is not told: {error}");
+        let error = fixture.sign_in("ada@contoso.local", PASSWORD).await.unwrap_err();
+        assert!(matches!(error, SignInError::Disabled), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_one_time_password_is_changed_first() {
+    for fixture in fixtures().await {
+        fixture.signer("bob", true).await;
+        let name = "bob@contoso.local";
+        let error = fixture.sign_in(name, PASSWORD).await.unwrap_err();
+        assert!(matches!(error, SignInError::MustChangePassword), "{error}");
+        let change = async |old: &str, new: &str| {
+            fixture.identity.sign_in_with_new_password(name, (secret(old), secret(new)), origin()).await
+        };
+        for (old, new, code) in
+            [("wrong", "Another one 22", 50_126), (PASSWORD, PASSWORD, 50_056), (PASSWORD, "short", 50_056)]
+        {
+            assert_eq!(change(old, new).await.unwrap_err().code(), code, "{new}");
+        }
+        change(PASSWORD, "Another one 22").await.unwrap();
+        fixture.sign_in(name, "Another one 22").await.unwrap();
+        let kept = fixture.identity.check_password(name, secret("Another one 22")).await.unwrap();
+        assert_eq!(kept, Some(MustChange::No));
+        assert!(fixture.sign_in(name, PASSWORD).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn guessing_locks_and_leaves_a_trail_without_names() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        for name in ["ada@contoso.local", "nobody@contoso.local"] {
+            for _ in 0..10 {
+                let error = fixture.sign_in(name, "wrong").await.unwrap_err();
+                assert!(matches!(error, SignInError::WrongCredentials), "{error}");
+            }
+            let error = fixture.sign_in(name, PASSWORD).await.unwrap_err();
+            assert!(matches!(error, SignInError::Locked { retry_after_s: 60 }), "{name}: {error}");
+        }
+        fixture.clock.advance(jiff::SignedDuration::from_secs(61));
+        fixture.sign_in("ada@contoso.local", PASSWORD).await.unwrap();
+        let trail = fixture.final_trail().await;
+        let refused = format!("identity.sign-in refused {} AADSTS50126", ada.id);
+        assert_eq!(trail.iter().filter(|line| **line == refused).count(), 10, "{trail:#?}");
+        assert!(trail.contains(&format!("identity.sign-in success {} ", ada.id)), "{trail:#?}");
+        assert!(!trail.iter().any(|line| line.contains("nobody")), "{trail:#?}");
+    }
+}
