@@ -290,6 +290,33 @@ async fn consent(
     Ok(())
 }
 
+/// Adds what a user consented to for himself; the caller records it.
+pub(crate) async fn add_consent_of_user(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    (client, resource, user): (ObjectId, ObjectId, ObjectId),
+    values: &[String],
+    id: &str,
+) -> Result<(), IdentityError> {
+    let before = sql::grant(tx, client, resource, Some(user)).await?;
+    let (id, old) = before.map_or_else(|| (id.to_owned(), String::new()), |grant| (grant.id, grant.scope));
+    let mut words: Vec<&str> = old.split_whitespace().collect();
+    for value in values {
+        if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) {
+            words.push(value);
+        }
+    }
+    let grant = PermissionGrant {
+        id,
+        client_id: client,
+        consent: ConsentKind::Principal,
+        principal_id: Some(user),
+        resource_id: resource,
+        scope: words.join(" "),
+    };
+    Ok(sql::upsert_grant(tx, tenant, &grant).await?)
+}
+
 async fn set_grant(
     tx: &mut WriteTx,
     tenant: TenantId,

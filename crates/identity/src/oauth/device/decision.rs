@@ -1,0 +1,249 @@
+//! The person's part of the flow: which device asks, what the person is asked to confirm, and what the answer does.
+
+use std::net::IpAddr;
+
+use futures::FutureExt as _;
+use hilum_audit::{Action, Event, Outcome, record};
+use hilum_kernel::{ObjectId, UserId};
+use hilum_storage::db::{ReadTx, WriteTx};
+
+use super::{CodeHash, Flow, State, normal_user_code, sql};
+use crate::{
+    Application, Identity, PermissionScope, PermissionScopeKind, Tenant, User, applications,
+    directory_roles::{self, DirectoryRole},
+    grants,
+    oauth::{
+        delegation::{self, ClientIds, Delegation},
+        error::OAuthError,
+        scopes::{Asked, Endpoint},
+    },
+    sign_in::{Origin, actor_of},
+    users,
+};
+
+/// Who may consent to permissions that need an administrator: Global, Application and Cloud Application Administrator.
+const CONSENTING: [DirectoryRole; 3] = [
+    DirectoryRole::GlobalAdministrator,
+    DirectoryRole::ApplicationAdministrator,
+    DirectoryRole::CloudApplicationAdministrator,
+];
+
+/// A flow that waits for a person.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The code as it is shown.
+    pub(super) user_code: String,
+    pub(super) hash: CodeHash,
+    pub(super) flow: Flow,
+    pub(super) application: Application,
+}
+
+/// What a person is asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) resource: String,
+    /// The permissions that will be granted, or that are there already.
+    pub(super) permissions: Vec<Permission>,
+    pub(super) knows_name: bool,
+    pub(super) stays_signed_in: bool,
+    /// A permission needs an administrator, and the person is none.
+    pub(super) admin_needed: bool,
+}
+
+/// A permission in words for people.
+#[derive(Debug)]
+pub(super) struct Permission {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) is_new: bool,
+}
+
+/// What the person said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Accept,
+    Refuse,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decided {
+    Accepted,
+    Refused,
+    /// Somebody decided before, or the code has expired.
+    TooLate,
+    AdminNeeded,
+}
+
+struct Input {
+    tenant: hilum_kernel::TenantId,
+    code: CodeHash,
+    user: UserId,
+    authenticated_at_ms: i64,
+    answer: Answer,
+    origin: Origin,
+    grant_id: String,
+    at_ms: i64,
+}
+
+impl Identity {
+    /// The flow with the code that a person typed. Wrong codes are slowed down per address (RFC 8628 §5.1).
+    pub(super) async fn waiting_device(
+        &self,
+        typed: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Waiting, OAuthError> {
+        let tenant = self.tenant().await?.id;
+        let now_ms = self.0.clock.now_ms();
+        if let Some(retry_after_s) = self.0.device_guesses.wait_s(&address, now_ms) {
+            return Err(OAuthError::TooManyAttempts { retry_after_s });
+        }
+        let mut tx = self.0.db.read().await?;
+        let found = match normal_user_code(typed) {
+            None => None,
+            Some(user_code) => {
+                let hash = self.user_code_hash(&user_code);
+                let flow = sql::by_user_code(&mut tx, tenant, hash).await?;
+                flow.filter(|flow| flow.state == State::Pending && flow.expires_at_ms > now_ms)
+                    .map(|flow| (user_code, hash, flow))
+            }
+        };
+        let Some((user_code, hash, flow)) = found else {
+            self.0.device_guesses.failed(address, now_ms);
+            return Err(OAuthError::DeviceCodeUnknown);
+        };
+        let application = applications::by_app_id(&mut tx, tenant, flow.app_id).await?;
+        let application = application.ok_or(OAuthError::DeviceCodeUnknown)?;
+        Ok(Waiting { user_code, hash, flow, application })
+    }
+
+    /// What the person is asked to confirm.
+    pub(super) async fn device_question(&self, flow: &Flow, user: &User) -> Result<Question, OAuthError> {
+        let tenant = self.tenant().await?;
+        let mut tx = self.0.db.read().await?;
+        let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
+        let (_, found) = examine(&mut tx, tenant.id, flow, user).await?;
+        let defined = &found.resource.properties.api.oauth2_permission_scopes;
+        let known = defined
+            .iter()
+            .filter(|scope| scope.value.as_ref().is_some_and(|value| found.granted.contains(value)));
+        let missing = found.missing.iter().map(|scope| permission(scope, true));
+        Ok(Question {
+            resource: found.resource.properties.display_name.clone(),
+            permissions: missing.chain(known.map(|scope| permission(scope, false))).collect(),
+            knows_name: asked.oidc.profile || asked.oidc.openid,
+            stays_signed_in: asked.oidc.offline_access,
+            admin_needed: admin_needed(&mut tx, tenant, user, &found).await?,
+        })
+    }
+
+    /// Writes the person's answer down, with the consent that it means.
+    pub(super) async fn decide_device(
+        &self,
+        waiting: &Waiting,
+        (user, authenticated_at_ms): (UserId, i64),
+        answer: Answer,
+        origin: Origin,
+    ) -> Result<Decided, OAuthError> {
+        let tenant = self.tenant().await?.clone();
+        let input = Input {
+            tenant: tenant.id,
+            code: waiting.hash,
+            user,
+            authenticated_at_ms,
+            answer,
+            origin,
+            grant_id: self.random_text::<32>(),
+            at_ms: self.0.clock.now_ms(),
+        };
+        self.0.db.write((tenant, input), |tx, (tenant, input)| decide(tx, tenant, input).boxed()).await
+    }
+}
+
+async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Decided, OAuthError> {
+    let Some(flow) = sql::by_user_code(tx, input.tenant, input.code).await? else {
+        return Ok(Decided::TooLate);
+    };
+    let user = users::lookup(tx, input.tenant, &input.user.to_string()).await?;
+    let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+    let mut granted = None;
+    if input.answer == Answer::Accept {
+        let (client, found) = examine(tx, input.tenant, &flow, &user).await?;
+        if admin_needed(tx, tenant, &user, &found).await? {
+            return Ok(Decided::AdminNeeded);
+        }
+        if !found.missing.is_empty() {
+            granted = Some((client, found));
+        }
+    }
+    let approved = (input.answer == Answer::Accept).then_some((input.user, input.authenticated_at_ms));
+    if !sql::decide(tx, input.code, approved, input.at_ms).await? {
+        return Ok(Decided::TooLate);
+    }
+    let actor = actor_of(&user, input.origin);
+    let event = |action, outcome, target: String, detail: String| Event {
+        target: Some(target),
+        detail: Some(detail),
+        source: input.origin.address.map(|address| address.to_string()),
+        correlation: Some(input.origin.correlation),
+        ..Event::new(action, outcome, actor.clone())
+    };
+    if let Some((client, found)) = granted {
+        let values: Vec<String> = found.missing.iter().filter_map(|scope| scope.value.clone()).collect();
+        let place = (client.principal, found.resource.principal, ObjectId::new(user.id.uuid()));
+        grants::add_consent_of_user(tx, input.tenant, place, &values, &input.grant_id).await?;
+        let detail = format!("{} of {}", values.join(" "), found.resource.principal);
+        let consent = event(Action::ConsentGranted, Outcome::Success, client.principal.to_string(), detail);
+        record(tx, input.at_ms, &consent).await?;
+    }
+    let (outcome, decided) = match input.answer {
+        Answer::Accept => (Outcome::Success, Decided::Accepted),
+        Answer::Refuse => (Outcome::Refused, Decided::Refused),
+    };
+    let detail = format!("device at {}", flow.source.as_deref().unwrap_or("an unknown address"));
+    record(tx, input.at_ms, &event(Action::DeviceDecided, outcome, flow.app_id.to_string(), detail)).await?;
+    Ok(decided)
+}
+
+/// The client, and what the user would let it do.
+async fn examine(
+    tx: &mut ReadTx,
+    tenant: hilum_kernel::TenantId,
+    flow: &Flow,
+    user: &User,
+) -> Result<(ClientIds, Delegation), OAuthError> {
+    let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
+    let client = delegation::resource(tx, tenant, &flow.app_id.to_string()).await?;
+    // Assignment is checked before anything is asked.
+    delegation::rights(tx, tenant, user, &client).await?;
+    let ids = ClientIds { app_id: flow.app_id, principal: client.principal };
+    let found = delegation::find(tx, tenant, ids, user, &asked).await?;
+    delegation::rights(tx, tenant, user, &found.resource).await?;
+    if found.is_empty {
+        let name = client.properties.display_name;
+        return Err(OAuthError::ConsentRequired(flow.app_id.to_string(), name));
+    }
+    Ok((ids, found))
+}
+
+async fn admin_needed(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+    found: &Delegation,
+) -> Result<bool, OAuthError> {
+    if found.missing.iter().all(|scope| scope.kind == PermissionScopeKind::User) {
+        return Ok(false);
+    }
+    let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
+    Ok(!roles.iter().any(|role| CONSENTING.contains(role)))
+}
+
+fn permission(scope: &PermissionScope, is_new: bool) -> Permission {
+    let first = |texts: [&Option<String>; 3]| texts.into_iter().flatten().next().cloned().unwrap_or_default();
+    Permission {
+        name: first([&scope.user_consent_display_name, &scope.admin_consent_display_name, &scope.value]),
+        description: first([&scope.user_consent_description, &scope.admin_consent_description, &None]),
+        is_new,
+    }
+}

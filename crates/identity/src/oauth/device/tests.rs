@@ -1,0 +1,392 @@
+//! The flow from both ends: the device at the token endpoint, the person at the page.
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::{
+    oauth::{
+        tests::Answer,
+        token::tests::{encoded, form},
+    },
+    sign_in::tests::PASSWORD,
+    testing::{Fixture, actor, fixtures, members},
+};
+
+const READ: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read";
+const SCOPE: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read openid profile offline_access";
+const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+
+/// A person's browser.
+struct Browser<'a> {
+    fixture: &'a Fixture,
+    cookie: String,
+    page: String,
+    code: String,
+    csrf: String,
+}
+
+impl<'a> Browser<'a> {
+    async fn open(fixture: &'a Fixture, user_code: &str) -> Self {
+        let answer = fixture.get(&format!("/devicelogin?otc={user_code}")).await;
+        assert_eq!(answer.status, 200);
+        let set = answer.header("set-cookie").to_owned();
+        assert!(set.starts_with("__Host-hilum-device="), "{set}");
+        assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{set}");
+        let cookie = set.split(';').next().unwrap().to_owned();
+        let mut browser =
+            Self { fixture, cookie, page: answer.text, code: user_code.to_owned(), csrf: String::new() };
+        browser.csrf = browser.hidden("csrf");
+        browser
+    }
+
+    fn hidden(&self, name: &str) -> String {
+        let begin = format!("name=\"{name}\" value=\"");
+        let at = self.page.find(&begin).unwrap_or_else(|| panic!("no {name} in {}", self.page)) + begin.len();
+        self.page[at..].split('"').next().unwrap().to_owned()
+    }
+
+    async fn post(&mut self, fields: &[(&str, &str)]) -> Answer {
+        let mut all = vec![("csrf", self.csrf.as_str()), ("user_code", self.code.as_str())];
+        all.extend_from_slice(fields);
+        let answer = send(self.fixture, &self.cookie, form(&all)).await;
+        self.page.clone_from(&answer.text);
+        answer
+    }
+
+    async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
+        self.post(&[("step", "code")]).await;
+        self.post(&[("step", "sign-in"), ("username", name), ("password", password)]).await
+    }
+
+    async fn decide(&mut self, decision: &str) -> Answer {
+        let ticket = self.hidden("ticket");
+        self.post(&[("step", "decide"), ("ticket", &ticket), ("decision", decision)]).await
+    }
+}
+
+async fn send(fixture: &Fixture, cookie: &str, body: String) -> Answer {
+    let request = Request::post("/devicelogin")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("cookie", cookie)
+        .body(Body::from(body))
+        .unwrap();
+    fixture.send(request).await
+}
+
+impl Fixture {
+    async fn start(&self, client: &str, scope: &str) -> Answer {
+        let body = form(&[("client_id", client), ("scope", scope)]);
+        self.post("/contoso.local/oauth2/v2.0/devicecode", body).await
+    }
+
+    async fn poll(&self, client: &str, device_code: &str) -> Answer {
+        self.v2(&[("grant_type", "device_code"), ("client_id", client), ("device_code", device_code)]).await
+    }
+}
+
+fn codes(answer: &Answer) -> (String, String) {
+    let json = answer.json();
+    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned();
+    (text("device_code"), text("user_code"))
+}
+
+#[tokio::test]
+async fn a_person_lets_a_device_in() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let started = fixture.start(&client, SCOPE).await;
+        let (device, user_code) = codes(&started);
+        let told = started.text.replace(&device, "[device]").replace(&user_code, "[CODE]");
+        insta::assert_snapshot!("started_v2", told);
+        assert_eq!(started.header("cache-control"), "no-store, no-cache");
+        let pending = fixture.poll(&client, &device).await;
+        assert_eq!(
+            (pending.code(), pending.json()["error"].as_str()),
+            (70_016, Some("authorization_pending"))
+        );
+
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        let confirm = browser.sign_in("ada@contoso.local", PASSWORD).await;
+        assert_eq!(confirm.status, 200);
+        let ticket = browser.hidden("ticket");
+        let shown = confirm.text.replace(&ticket, "[ticket]").replace(&browser.hidden("csrf"), "[csrf]");
+        let shown = shown.replace(&user_code, "[CODE]").replace(&client, "[client]");
+        let (_, shown) = shown.split_once("</head>").unwrap();
+        insta::assert_snapshot!("confirm", shown);
+        assert_eq!(
+            fixture.poll(&client, &device).await.json()["error"],
+            "slow_down",
+            "nothing is decided yet"
+        );
+        assert_eq!(browser.decide("accept").await.status, 200);
+
+        fixture.clock.advance(SignedDuration::from_secs(11));
+        let answer = fixture.poll(&client, &device).await;
+        let claims = fixture.claims(&answer).await;
+        assert_eq!(
+            (claims["oid"].as_str(), claims["scp"].as_str()),
+            (Some(&*ada.id.to_string()), Some("Dicom.Read"))
+        );
+        assert_eq!(claims["appidacr"], "0");
+        assert_eq!(fixture.id_claims(&answer).await["preferred_username"], "ada@contoso.local");
+        let refresh = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+        assert_eq!(fixture.refresh(&client, &refresh).await.status, 200);
+        assert_eq!(fixture.poll(&client, &device).await.code(), 70_018, "once");
+
+        let grants = fixture.identity.list_grants(Some(&client)).await.unwrap();
+        assert_eq!(grants.len(), 1);
+        assert_eq!(
+            (grants[0].scope.as_str(), grants[0].principal_id),
+            ("Dicom.Read", Some(hilum_kernel::ObjectId::new(ada.id.uuid())))
+        );
+        let trail = fixture.final_trail().await;
+        for line in [
+            "identity.sign-in success",
+            "identity.consent.granted success",
+            "identity.device.decided success",
+            "identity.token.issued success",
+        ] {
+            assert!(trail.iter().any(|event| event.starts_with(line)), "{line}: {trail:#?}");
+        }
+        assert!(
+            !trail.iter().any(|line| line.contains("identity.token.refused refused  AADSTS70016")),
+            "{trail:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_old_endpoint_and_the_other_names() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let body = form(&[("client_id", CLI), ("resource", "https://dicom.healthcareapis.azure.com")]);
+    let started = fixture.post("/common/oauth2/devicecode", body).await;
+    let (device, user_code) = codes(&started);
+    let told = started.text.replace(&device, "[device]").replace(&user_code, "[CODE]");
+    insta::assert_snapshot!("started_v1", told);
+    let mut browser = Browser::open(&fixture, &user_code.to_lowercase()).await;
+    browser.sign_in("ada@contoso.local", PASSWORD).await;
+    browser.decide("accept").await;
+    let poll = form(&[
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("client_id", CLI),
+        ("code", &device),
+    ]);
+    let answer = fixture.post("/common/oauth2/token", poll).await;
+    assert_eq!(answer.json()["scope"], "Dicom.Read Dicom.ReadWrite user_impersonation");
+    assert!(answer.json()["expires_in"].is_string() && answer.json()["refresh_token"].is_string());
+    assert!(
+        fixture.identity.list_grants(Some(CLI)).await.unwrap().is_empty(),
+        "pre-authorised: nothing to record"
+    );
+}
+
+#[tokio::test]
+async fn a_person_turns_a_device_away() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let (device, user_code) = codes(&fixture.start(&client, SCOPE).await);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        browser.sign_in("ada@contoso.local", PASSWORD).await;
+        assert_eq!(browser.decide("refuse").await.status, 200);
+        let answer = fixture.poll(&client, &device).await;
+        assert_eq!(
+            (answer.code(), answer.json()["error"].as_str()),
+            (65_004, Some("authorization_declined"))
+        );
+        assert!(fixture.identity.list_grants(Some(&client)).await.unwrap().is_empty());
+        assert_eq!(browser.post(&[("step", "code")]).await.status, 400, "decided once");
+    }
+}
+
+#[tokio::test]
+async fn polling_too_fast_slows_the_device_down() {
+    for fixture in fixtures().await {
+        let client = fixture.desktop("").await.app_id.to_string();
+        let (device, _) = codes(&fixture.start(&client, SCOPE).await);
+        let error =
+            async || fixture.poll(&client, &device).await.json()["error"].as_str().unwrap().to_owned();
+        assert_eq!(error().await, "authorization_pending");
+        fixture.clock.advance(SignedDuration::from_secs(5));
+        assert_eq!(error().await, "authorization_pending");
+        fixture.clock.advance(SignedDuration::from_secs(2));
+        assert_eq!(error().await, "slow_down");
+        fixture.clock.advance(SignedDuration::from_secs(5));
+        assert_eq!(error().await, "slow_down", "RFC 8628 §3.5: five seconds more");
+        fixture.clock.advance(SignedDuration::from_secs(15));
+        assert_eq!(error().await, "authorization_pending");
+        fixture.clock.advance(SignedDuration::from_secs(900));
+        assert_eq!(error().await, "expired_token");
+        fixture.start(&client, SCOPE).await;
+        assert_eq!(error().await, "bad_verification_code", "expired flows are cleared away");
+    }
+}
+
+#[tokio::test]
+async fn who_may_start_and_redeem_a_flow() {
+    for fixture in fixtures().await {
+        let client = fixture.desktop("").await.app_id.to_string();
+        let other = fixture.desktop("").await.app_id.to_string();
+        let closed = fixture.desktop("").await.app_id.to_string();
+        let off = members(r#"{"isFallbackPublicClient":null}"#);
+        fixture.identity.update_application(&actor(), &closed, &off).await.unwrap();
+        let confidential = fixture.client("confidential").await;
+        for (id, scope, code) in [
+            ("11111111-1111-1111-1111-111111111111", SCOPE, 700_016),
+            (closed.as_str(), SCOPE, 7_000_218),
+            (client.as_str(), "", 900_144),
+            (client.as_str(), "https://unknown/x", 500_011),
+            (client.as_str(), "https://dicom.healthcareapis.azure.com/Dicom.Nonsense", 650_053),
+            (client.as_str(), "User.Read https://dicom.healthcareapis.azure.com/Dicom.Read", 70_011),
+        ] {
+            assert_eq!(fixture.start(id, scope).await.code(), code, "{id} {scope}");
+        }
+        let single = form(&[("client_id", &client), ("scope", SCOPE)]);
+        assert_eq!(fixture.post("/organizations/oauth2/v2.0/devicecode", single).await.code(), 50_194);
+        let (device, _) = codes(&fixture.start(&client, SCOPE).await);
+        assert_eq!(fixture.poll(&other, &device).await.code(), 700_005);
+        assert_eq!(fixture.poll(&client, "unknown").await.code(), 70_018);
+        let (device, _) = codes(&fixture.start(&confidential.id(), SCOPE).await);
+        assert_eq!(fixture.poll(&confidential.id(), &device).await.code(), 7_000_218, "it can prove itself");
+        let get = fixture.get("/contoso.local/oauth2/v2.0/devicecode").await;
+        assert_eq!((get.status.as_u16(), get.code()), (405, 900_561));
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_permission_needs_an_administrator() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let scope = "https://graph.microsoft.com/Application.ReadWrite.All";
+        let (device, user_code) = codes(&fixture.start(&client, scope).await);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        let page = browser.sign_in("ada@contoso.local", PASSWORD).await;
+        assert!(page.text.contains("approval of an administrator"), "{}", page.text);
+        assert!(!page.text.contains("value=\"accept\""), "{}", page.text);
+        assert_eq!(browser.decide("accept").await.status, 403, "also when the button is made up");
+        assert_eq!(fixture.poll(&client, &device).await.code(), 70_016);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        browser.sign_in("admin@contoso.local", "correct horse battery").await;
+        assert_eq!(browser.decide("accept").await.status, 200);
+        fixture.clock.advance(SignedDuration::from_secs(11));
+        let claims = fixture.claims(&fixture.poll(&client, &device).await).await;
+        assert_eq!(claims["scp"], "Application.ReadWrite.All");
+    }
+}
+
+#[tokio::test]
+async fn a_one_time_password_is_replaced_on_the_way() {
+    for fixture in fixtures().await {
+        fixture.signer("bob", true).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let (device, user_code) = codes(&fixture.start(&client, SCOPE).await);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        let page = browser.sign_in("bob@contoso.local", PASSWORD).await;
+        assert!(page.text.contains("Choose a password of your own"), "{}", page.text);
+        let new = "Another one 22";
+        let change = |again: &'static str| {
+            [
+                ("step", "password"),
+                ("username", "bob@contoso.local"),
+                ("password", PASSWORD),
+                ("new_password", new),
+                ("new_password_again", again),
+            ]
+        };
+        assert_eq!(browser.post(&change("something else")).await.status, 400);
+        assert!(browser.post(&change(new)).await.text.contains("Are you trying to sign in"));
+        browser.decide("accept").await;
+        assert_eq!(fixture.poll(&client, &device).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn forms_of_others_and_stale_tickets_are_refused() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.desktop("").await.app_id.to_string();
+    let (_, user_code) = codes(&fixture.start(&client, SCOPE).await);
+    let (_, second_code) = codes(&fixture.start(&client, READ).await);
+    let mut browser = Browser::open(&fixture, &user_code).await;
+    browser.sign_in("ada@contoso.local", PASSWORD).await;
+    let (csrf, ticket) = (browser.hidden("csrf"), browser.hidden("ticket"));
+    let decide = |csrf: &str, code: &str, ticket: &str| {
+        form(&[
+            ("csrf", csrf),
+            ("user_code", code),
+            ("step", "decide"),
+            ("ticket", ticket),
+            ("decision", "accept"),
+        ])
+    };
+    let other = Browser::open(&fixture, &user_code).await;
+    let (browsers, others) = (browser.cookie.as_str(), other.cookie.as_str());
+    for (why, cookie, body) in [
+        ("no cookie", "", decide(&csrf, &user_code, &ticket)),
+        ("another browser's cookie", others, decide(&csrf, &user_code, &ticket)),
+        ("another browser's ticket", others, decide(&other.hidden("csrf"), &user_code, &ticket)),
+        ("no proof", browsers, decide("", &user_code, &ticket)),
+        ("another flow", browsers, decide(&csrf, &second_code, &ticket)),
+        ("a ticket made up", browsers, decide(&csrf, &user_code, &ticket.replace('.', ".1"))),
+        ("no ticket", browsers, decide(&csrf, &user_code, "")),
+    ] {
+        assert_eq!(send(&fixture, cookie, body).await.status, StatusCode::FORBIDDEN, "{why}");
+    }
+    fixture.clock.advance(SignedDuration::from_secs(601));
+    let late = send(&fixture, browsers, decide(&csrf, &user_code, &ticket)).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN);
+    let script = form(&[("client_id", &client)]);
+    assert_eq!(send(&fixture, browsers, script).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn guessed_codes_and_floods_are_slowed_down() {
+    let fixture = fixtures().await.remove(0);
+    let client = fixture.desktop("").await.app_id.to_string();
+    let mut statuses = Vec::new();
+    for _ in 0..22 {
+        let mut browser = Browser::open(&fixture, "ABCDEFGHJ").await;
+        statuses.push(browser.post(&[("step", "code")]).await.status.as_u16());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 21);
+    assert_eq!(statuses.last(), Some(&429));
+    let mut codes = Vec::new();
+    for _ in 0..22 {
+        codes.push(fixture.start(&client, SCOPE).await.status.as_u16());
+    }
+    assert_eq!(codes.last(), Some(&429), "{codes:?}");
+}
+
+#[tokio::test]
+async fn the_page_escapes_and_is_closed_to_others() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.desktop("").await.app_id.to_string();
+    let rename = members(r#"{"displayName":"<script>alert(1)</script>"}"#);
+    fixture.identity.update_application(&actor(), &client, &rename).await.unwrap();
+    let answer = fixture.get(&format!("/common/oauth2/deviceauth?otc={}", encoded("\"><b>"))).await;
+    assert!(!answer.text.contains("\"><b>"), "{}", answer.text);
+    let policy = answer.header("content-security-policy");
+    for part in ["default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "style-src 'sha256-"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value);
+    }
+    let (_, user_code) = codes(&fixture.start(&client, SCOPE).await);
+    let mut browser = Browser::open(&fixture, &user_code).await;
+    let page = browser.sign_in("ada@contoso.local", PASSWORD).await.text;
+    assert!(page.contains("&#60;script&#62;") && !page.contains("<script"), "{page}");
+    let wrong: Value = serde_json::json!(browser.post(&[("step", "nonsense")]).await.status.as_u16());
+    assert_eq!(wrong, 400);
+}
