@@ -46,6 +46,9 @@ pub struct ApplicationProperties {
     pub is_device_only_auth_supported: Option<bool>,
     /// Whether the registration is switched off: no tokens.
     pub is_disabled: Option<bool>,
+    /// Ours: whether the password grant may be used. Off until an administrator switches it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_password_grant: Option<bool>,
     /// Which groups go into tokens.
     pub group_membership_claims: Option<String>,
     /// Additional claims.

@@ -16,7 +16,7 @@ use super::{
     form::{Form, decode},
     sql,
 };
-use crate::{CertificateInfo, Identity, Tenant, credentials};
+use crate::{CertificateInfo, Identity, Tenant, credentials, sessions::ClientKind};
 
 /// The only kind of assertion there is (RFC 7523 §2.2).
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -53,6 +53,15 @@ pub(crate) struct AuthenticatedClient {
 pub(crate) enum Method {
     Secret,
     Assertion,
+    /// A public client: it said who it is, and proved nothing.
+    None,
+}
+
+/// Whether a grant is for clients that cannot keep a secret, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Credential,
+    CredentialOrPublic,
 }
 
 impl AuthenticatedClient {
@@ -68,13 +77,27 @@ impl AuthenticatedClient {
     /// `appidacr`, `azpacr`.
     pub(crate) const fn acr(&self) -> &'static str {
         match self.method {
+            Method::None => "0",
             Method::Secret => "1",
             Method::Assertion => "2",
+        }
+    }
+
+    /// Whether it proved itself.
+    pub(crate) const fn kind(&self) -> ClientKind {
+        match self.method {
+            Method::None => ClientKind::Public,
+            Method::Secret | Method::Assertion => ClientKind::Confidential,
         }
     }
 }
 
 impl<'a> Presented<'a> {
+    /// Whether there is any credential at all.
+    pub(crate) const fn has_credential(&self) -> bool {
+        !matches!(self.credential, Credential::None)
+    }
+
     /// Finds the client's ID and its credential in form and header.
     pub(crate) fn parse(form: &'a Form<'_>, authorization: Option<&str>) -> Result<Self, OAuthError> {
         let basic = authorization.and_then(basic_scheme).map(basic).transpose()?;
@@ -140,13 +163,13 @@ impl Identity {
     pub(crate) async fn authenticate(
         &self,
         tenant: &Tenant,
-        presented: &Presented<'_>,
+        (presented, wanted): (&Presented<'_>, Wanted),
         address: Option<IpAddr>,
     ) -> Result<AuthenticatedClient, OAuthError> {
         let app_id = presented.app_id;
         let now_ms = self.0.clock.now_ms();
         let guesser = (app_id, address);
-        let throttled = || match self.0.throttle.wait_s(guesser, now_ms) {
+        let throttled = || match self.0.throttle.wait_s(&guesser, now_ms) {
             Some(retry_after_s) => Err(OAuthError::TooManyAttempts { retry_after_s }),
             None => Ok(()),
         };
@@ -158,7 +181,9 @@ impl Identity {
         let client = client.ok_or_else(not_found)?;
         let (principal, enabled) = client.principal.ok_or_else(not_found)?;
         let method = match &presented.credential {
-            Credential::None => return Err(OAuthError::CredentialRequired),
+            Credential::None if wanted == Wanted::Credential => return Err(OAuthError::CredentialRequired),
+            Credential::None if client.public => Ok(Method::None),
+            Credential::None => return Err(OAuthError::PublicFlowsOff(app_id.to_string())),
             Credential::Secret(secret) => {
                 let checked = self.check_secret(app_id, &client, secret, now_ms);
                 // Only afterwards: a secret costs one HMAC and is not to be guessed, and who guesses behind the same

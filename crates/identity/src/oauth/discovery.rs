@@ -29,6 +29,23 @@ const DOCUMENT_MAX_AGE: &str = "max-age=86400, private";
 /// Keys may be withdrawn in an emergency, so they are kept for an hour at most.
 const KEYS_MAX_AGE: &str = "max-age=3600, private";
 
+/// What ID tokens may hold.
+const CLAIMS: &[&str] = &[
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "auth_time",
+    "oid",
+    "preferred_username",
+    "name",
+    "tid",
+    "ver",
+    "email",
+];
+
 #[derive(Serialize)]
 struct Document {
     token_endpoint: String,
@@ -46,6 +63,7 @@ struct Document {
     microsoft_multi_refresh_token: Option<bool>,
     request_uri_parameter_supported: bool,
     authorization_endpoint: String,
+    device_authorization_endpoint: String,
     claims_supported: &'static [&'static str],
     tenant_region_scope: Option<&'static str>,
     cloud_instance_name: String,
@@ -122,12 +140,19 @@ fn describe(
         } else {
             &["openid", "profile", "email", "offline_access"]
         },
-        grant_types_supported: &["client_credentials"],
+        grant_types_supported: &[
+            "client_credentials",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            // Off for each application until an administrator switches it on.
+            "password",
+        ],
         issuer,
         microsoft_multi_refresh_token: (endpoint == Endpoint::V1).then_some(true),
         request_uri_parameter_supported: false,
         authorization_endpoint: format!("{path}/authorize"),
-        claims_supported: &["sub", "iss", "aud", "exp", "iat", "nbf", "tid", "ver"],
+        device_authorization_endpoint: format!("{path}/devicecode"),
+        claims_supported: CLAIMS,
         tenant_region_scope: (whom == TenantSegment::Own).then_some("WW"),
         cloud_instance_name: host.to_owned(),
         cloud_graph_host_name: host.to_owned(),
@@ -191,12 +216,39 @@ fn instance_of(origin: &str, query: &str) -> Result<Response, OAuthError> {
     })))
 }
 
+/// Where a user signs in, which MSAL asks before the password grant (sheet §2.11). The answer depends on the domain
+/// alone: it does not tell whether the user exists.
+pub(crate) async fn user_realm(
+    State(identity): State<Identity>,
+    Path((segment, user)): Path<(String, String)>,
+    context: RequestContext,
+) -> Response {
+    let made = async {
+        let tenant = identity.tenant().await?;
+        TenantSegment::parse(&segment, tenant)?;
+        let domain = user.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let ours = domain.eq_ignore_ascii_case(&tenant.domain);
+        let realm = json!({
+            "ver": "1.0",
+            "account_type": if ours { "Managed" } else { "Unknown" },
+            "domain_name": quoted(domain),
+            "cloud_instance_name": host_of(&identity.0.origin),
+            "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+        });
+        Ok::<_, OAuthError>(json_body(&realm))
+    };
+    match made.await {
+        Ok(response) => open(&identity, response, "no-store"),
+        Err(error) => refuse(&identity, &context, &error),
+    }
+}
+
 /// What is not built yet, for people who land there.
 pub(crate) async fn authorize() -> Response {
     let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Not available</title>\
                 <h1>Sign-in is not available yet</h1>\
-                <p>This server issues tokens to service clients (client credentials). Interactive sign-in \
-                comes with a later version.</p></html>";
+                <p>This server issues tokens to service clients (client credentials) and to devices (device code). \
+                Sign-in by redirect comes with a later version.</p></html>";
     let mut response = (StatusCode::NOT_IMPLEMENTED, page).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

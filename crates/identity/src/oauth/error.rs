@@ -11,7 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::IdentityError;
+use crate::{IdentityError, sign_in::SignInError};
 
 /// A refusal. The `Display` text is the one after the code, for the client.
 #[derive(Debug, Error)]
@@ -102,10 +102,76 @@ pub(crate) enum OAuthError {
     NotAssigned(String),
     /// A browser's page asks with an application's own credential.
     #[error(
-        "Cross-origin token requests are permitted only for the 'Single-Page Application' client-type, which cannot use the client credentials grant."
+        "Cross-origin token requests are permitted only for the 'Single-Page Application' client-type, which this grant is not for."
     )]
     CrossOrigin,
-    #[error("Too many failed attempts for this application. Try again later.")]
+    /// Neither credential nor leave to do without one.
+    #[error(
+        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'. Application '{0}' is no public client: allow public client flows for it where it cannot keep a secret."
+    )]
+    PublicFlowsOff(String),
+    #[error(
+        "The password grant is switched off for application '{0}'. An administrator can switch it on ('allowPasswordGrant'); the device code flow is the safer way."
+    )]
+    PasswordGrantOff(String),
+    #[error(
+        "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint."
+    )]
+    NotOnCommon,
+    #[error(
+        "Application '{0}' is not configured as a multi-tenant application. Usage of the /common or /organizations endpoint is not supported for such apps. Use a tenant-specific endpoint."
+    )]
+    SingleTenant(String),
+    /// One answer for unknown users and wrong passwords.
+    #[error("Error validating credentials due to invalid username or password.")]
+    WrongCredentials,
+    #[error("The account is locked because of too many failed sign-ins. Try again later.")]
+    AccountLocked { retry_after_s: u64 },
+    #[error(
+        "The password has to be changed: sign in once with a browser (device code flow), or ask an administrator for a lasting one."
+    )]
+    PasswordMustChange,
+    #[error("The user account is disabled.")]
+    UserDisabled,
+    #[error("The signed-in user is not assigned to a role for the application '{0}'.")]
+    UserNotAssigned(String),
+    #[error(
+        "The user or administrator has not consented to use the application with ID '{0}' named '{1}'. Send an interactive authorization request for this user and resource, or let an administrator grant the permissions."
+    )]
+    ConsentRequired(String, String),
+    #[error("The scope '{0}' does not exist on the resource '{1}'.")]
+    UnknownScope(String, String),
+    #[error("The provided value for the input parameter 'scope' is not valid: '{0}'.")]
+    ScopeInvalid(String),
+    #[error(
+        "The provided value for the input parameter 'scope' is not valid: '.default' cannot be combined with other scopes of a resource. The scope '{0}' is not valid."
+    )]
+    DefaultWithOthers(String),
+    /// A refresh token that is not ours, unknown, revoked, or came twice.
+    #[error(
+        "The provided value for the input parameter 'refresh_token' is not valid: it is malformed, unknown or revoked."
+    )]
+    RefreshTokenInvalid,
+    #[error("The provided grant was issued to another client.")]
+    GrantOfOtherClient,
+    /// The password was changed, or the sessions were revoked.
+    #[error(
+        "The provided grant has expired due to it being revoked: the user's password or sessions have changed. Sign in again."
+    )]
+    GrantRevoked,
+    #[error("The refresh token has expired due to inactivity: it was not used for 90 days.")]
+    RefreshTokenInactive,
+    #[error("The user has not finished signing in to the device flow yet. Ask again after the interval.")]
+    AuthorizationPending,
+    #[error("The device flow is polled faster than its interval allows. Ask less often.")]
+    SlowDown,
+    #[error("The user declined to let the device in.")]
+    AuthorizationDeclined,
+    #[error("The verification code expired before the user signed in. Start the device flow anew.")]
+    DeviceCodeExpired,
+    #[error("The device code is not valid: it is unknown, or a token was issued for it already.")]
+    DeviceCodeUnknown,
+    #[error("Too many attempts. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
     #[error("The service is temporarily unavailable. Try again later.")]
@@ -140,7 +206,7 @@ impl OAuthError {
             Self::UnknownInstance(_) => (50_049, "invalid_instance", BAD),
             Self::UnsupportedGrantType(_) => (70_003, "unsupported_grant_type", BAD),
             Self::ApplicationNotFound(_) => (700_016, "unauthorized_client", BAD),
-            Self::ApplicationDisabled(_) => (70_001, "unauthorized_client", BAD),
+            Self::ApplicationDisabled(_) | Self::PasswordGrantOff(_) => (70_001, "unauthorized_client", BAD),
             Self::ServicePrincipalDisabled(_) => (7_000_112, "unauthorized_client", BAD),
             Self::CredentialRequired => (7_000_216, "invalid_client", UNAUTHORIZED),
             Self::WrongSecret(_) => (7_000_215, "invalid_client", UNAUTHORIZED),
@@ -152,11 +218,32 @@ impl OAuthError {
             Self::AssertionSignature => (700_027, "invalid_client", UNAUTHORIZED),
             Self::AssertionMalformed => (50_027, "invalid_request", BAD),
             Self::ScopeNotDefault(_) => (1_002_012, "invalid_scope", BAD),
-            Self::SeveralResources(_) => (70_011, "invalid_scope", BAD),
+            Self::SeveralResources(_) | Self::ScopeInvalid(_) | Self::DefaultWithOthers(_) => {
+                (70_011, "invalid_scope", BAD)
+            }
             Self::ResourceContradictsScope => (9_010_010, "invalid_request", BAD),
             Self::ResourceNotFound(_) => (500_011, "invalid_resource", BAD),
             Self::NotAssigned(_) => (501_051, "invalid_client", BAD),
             Self::CrossOrigin => (9_002_326, "invalid_request", BAD),
+            Self::PublicFlowsOff(_) => (7_000_218, "invalid_client", UNAUTHORIZED),
+            Self::NotOnCommon => (9_001_023, "invalid_request", BAD),
+            Self::SingleTenant(_) => (50_194, "invalid_request", BAD),
+            Self::WrongCredentials => (50_126, "invalid_grant", BAD),
+            Self::AccountLocked { .. } => (50_053, "invalid_grant", BAD),
+            Self::PasswordMustChange => (50_055, "invalid_grant", BAD),
+            Self::UserDisabled => (50_057, "invalid_grant", BAD),
+            Self::UserNotAssigned(_) => (50_105, "invalid_grant", BAD),
+            Self::ConsentRequired(..) => (65_001, "invalid_grant", BAD),
+            Self::UnknownScope(..) => (650_053, "invalid_client", BAD),
+            Self::RefreshTokenInvalid => (70_000, "invalid_grant", BAD),
+            Self::GrantOfOtherClient => (700_005, "invalid_grant", BAD),
+            Self::GrantRevoked => (50_173, "invalid_grant", BAD),
+            Self::RefreshTokenInactive => (700_082, "invalid_grant", BAD),
+            Self::AuthorizationPending => (70_016, "authorization_pending", BAD),
+            Self::SlowDown => (70_016, "slow_down", BAD),
+            Self::AuthorizationDeclined => (65_004, "authorization_declined", BAD),
+            Self::DeviceCodeExpired => (70_019, "expired_token", BAD),
+            Self::DeviceCodeUnknown => (70_018, "bad_verification_code", BAD),
             Self::TooManyAttempts { .. } => {
                 (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
             }
@@ -171,9 +258,20 @@ impl OAuthError {
         format!("AADSTS{}: {self}", self.row().code)
     }
 
-    fn retry_after_s(&self) -> Option<u64> {
+    /// What MSAL decides by, besides the error (sheet §3.1): only where it is meant.
+    const fn suberror(&self) -> Option<&'static str> {
         match self {
-            Self::TooManyAttempts { retry_after_s } => Some(*retry_after_s),
+            Self::ConsentRequired(..) => Some("consent_required"),
+            Self::PasswordMustChange => Some("user_password_expired"),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::TooManyAttempts { retry_after_s } | Self::AccountLocked { retry_after_s } => {
+                Some(*retry_after_s)
+            }
             Self::Unavailable(_) => Some(2),
             _ => None,
         }
@@ -186,6 +284,19 @@ impl From<IdentityError> for OAuthError {
             IdentityError::Db(db) if db.is_transient() => Self::Unavailable(error),
             IdentityError::Interrupted | IdentityError::NotInitialised => Self::Unavailable(error),
             _ => Self::Internal(error),
+        }
+    }
+}
+
+impl From<SignInError> for OAuthError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::WrongCredentials | SignInError::NewPassword(_) => Self::WrongCredentials,
+            SignInError::Locked { retry_after_s } => Self::AccountLocked { retry_after_s },
+            SignInError::TooManyAttempts { retry_after_s } => Self::TooManyAttempts { retry_after_s },
+            SignInError::MustChangePassword => Self::PasswordMustChange,
+            SignInError::Disabled => Self::UserDisabled,
+            SignInError::Unavailable(source) => source.into(),
         }
     }
 }
@@ -214,6 +325,8 @@ struct Body<'a> {
     trace_id: String,
     correlation_id: String,
     error_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suberror: Option<&'static str>,
 }
 
 impl Envelope<'_> {
@@ -234,6 +347,7 @@ impl Envelope<'_> {
             trace_id: self.trace.to_string(),
             correlation_id: self.correlation.to_string(),
             error_uri: format!("{}/error?code={}", self.origin, row.code),
+            suberror: failure.suberror(),
         };
         let mut response = (row.status, super::json_body(&body)).into_response();
         if let Some(seconds) = failure.retry_after_s() {
@@ -252,11 +366,11 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Every failure once. The pattern must name each: a new variant does not compile until it stands here, too.
+    /// Every failure once.
     pub(super) fn all() -> Vec<OAuthError> {
         use OAuthError as E;
         let x = || "x".to_owned();
-        let all = vec![
+        vec![
             E::MissingParameter("grant_type"),
             E::BadParameter("client_assertion_type"),
             E::Malformed("why"),
@@ -285,12 +399,39 @@ mod tests {
             E::ResourceNotFound(x()),
             E::NotAssigned(x()),
             E::CrossOrigin,
+            E::PublicFlowsOff(x()),
+            E::PasswordGrantOff(x()),
+            E::NotOnCommon,
+            E::SingleTenant(x()),
+            E::WrongCredentials,
+            E::AccountLocked { retry_after_s: 60 },
+            E::PasswordMustChange,
+            E::UserDisabled,
+            E::UserNotAssigned(x()),
+            E::ConsentRequired(x(), x()),
+            E::UnknownScope(x(), x()),
+            E::ScopeInvalid(x()),
+            E::DefaultWithOthers(x()),
+            E::RefreshTokenInvalid,
+            E::GrantOfOtherClient,
+            E::GrantRevoked,
+            E::RefreshTokenInactive,
+            E::AuthorizationPending,
+            E::SlowDown,
+            E::AuthorizationDeclined,
+            E::DeviceCodeExpired,
+            E::DeviceCodeUnknown,
             E::TooManyAttempts { retry_after_s: 1 },
             E::Unavailable(IdentityError::Interrupted),
             E::Internal(IdentityError::Password),
-        ];
-        for error in &all {
-            let (E::MissingParameter(_)
+        ]
+    }
+
+    /// Names each variant: a new one does not compile until it stands here, and in [`all`].
+    fn is_known(error: &OAuthError) -> bool {
+        use OAuthError as E;
+        match error {
+            E::MissingParameter(_)
             | E::BadParameter(_)
             | E::Malformed(_)
             | E::TooLarge
@@ -318,17 +459,39 @@ mod tests {
             | E::ResourceNotFound(_)
             | E::NotAssigned(_)
             | E::CrossOrigin
+            | E::PublicFlowsOff(_)
+            | E::PasswordGrantOff(_)
+            | E::NotOnCommon
+            | E::SingleTenant(_)
+            | E::WrongCredentials
+            | E::AccountLocked { .. }
+            | E::PasswordMustChange
+            | E::UserDisabled
+            | E::UserNotAssigned(_)
+            | E::ConsentRequired(..)
+            | E::UnknownScope(..)
+            | E::ScopeInvalid(_)
+            | E::DefaultWithOthers(_)
+            | E::RefreshTokenInvalid
+            | E::GrantOfOtherClient
+            | E::GrantRevoked
+            | E::RefreshTokenInactive
+            | E::AuthorizationPending
+            | E::SlowDown
+            | E::AuthorizationDeclined
+            | E::DeviceCodeExpired
+            | E::DeviceCodeUnknown
             | E::TooManyAttempts { .. }
             | E::Unavailable(_)
-            | E::Internal(_)) = error;
+            | E::Internal(_) => true,
         }
-        all
     }
 
     #[test]
     fn the_whole_table() {
         let lines: Vec<String> = all()
             .iter()
+            .filter(|error| is_known(error))
             .map(|error| {
                 let row = error.row();
                 format!("{} {} {}", row.status.as_u16(), row.error, error.text())

@@ -1,6 +1,8 @@
 //! OAuth 2.0 and OpenID Connect on the wire (RFC 6749, OIDC Discovery), in Entra's shapes (DESIGN §3, sheet §1).
 
 mod client_authentication;
+mod delegation;
+mod device;
 mod discovery;
 mod error;
 mod form;
@@ -25,14 +27,15 @@ use serde::Serialize;
 
 use crate::Identity;
 
+pub(crate) use device::SCHEMA as DEVICE_SCHEMA;
 pub use openapi::openapi;
-#[cfg(test)]
-pub(crate) use sql::STATEMENTS;
 pub(crate) use throttle::Throttle;
 pub use token::{AccessToken, ClientCredential};
+#[cfg(test)]
+pub(crate) use {device::STATEMENTS as DEVICE_STATEMENTS, sql::STATEMENTS};
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 14] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -42,6 +45,11 @@ const PATHS: [&str; 9] = [
     "/{tenant}/oauth2/token",
     "/{tenant}/oauth2/v2.0/authorize",
     "/{tenant}/oauth2/authorize",
+    "/{tenant}/oauth2/v2.0/devicecode",
+    "/{tenant}/oauth2/devicecode",
+    "/{tenant}/oauth2/deviceauth",
+    "/devicelogin",
+    "/{tenant}/userrealm/{user}",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -49,7 +57,8 @@ pub(crate) fn router(identity: Identity) -> Router {
     let read = |handler: MethodRouter<Identity>| handler.options(discovery::options);
     let token =
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
-    let handlers: [MethodRouter<Identity>; 9] = [
+    let page = || get(device::page_get).post(device::page_post);
+    let handlers: [MethodRouter<Identity>; 14] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -59,6 +68,11 @@ pub(crate) fn router(identity: Identity) -> Router {
         token(post(token::post_v1)),
         any(discovery::authorize),
         any(discovery::authorize),
+        token(post(device::post_v2)),
+        token(post(device::post_v1)),
+        page(),
+        page(),
+        read(get(discovery::user_realm)),
     ];
     PATHS
         .into_iter()

@@ -19,7 +19,12 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/discovery/keys": read("keysV1", "Signing keys, v1.0 path"),
             "/{tenant}/discovery/instance": read("instanceDiscovery", "Instance discovery"),
             "/{tenant}/oauth2/v2.0/token": token("tokenV2", "Token endpoint, v2.0: asks by `scope`", "scope"),
-            "/{tenant}/oauth2/token": token("tokenV1", "Token endpoint, v1.0: asks by `resource`", "resource")
+            "/{tenant}/oauth2/token": token("tokenV1", "Token endpoint, v1.0: asks by `resource`", "resource"),
+            "/{tenant}/oauth2/v2.0/devicecode": device_code("deviceCodeV2", "Starts a device flow (RFC 8628)", "scope"),
+            "/{tenant}/oauth2/devicecode": device_code("deviceCodeV1", "Starts a device flow, v1.0", "resource"),
+            "/{tenant}/userrealm/{user}": user_realm(),
+            "/devicelogin": device_page("devicePage"),
+            "/{tenant}/oauth2/deviceauth": device_page("devicePageOfTenant")
         }
     })
 }
@@ -54,11 +59,19 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
             "summary": summary,
             "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
                 "type": "object",
-                "required": ["grant_type", target],
+                "required": ["grant_type"],
                 "properties": {
-                    "grant_type": { "type": "string", "enum": ["client_credentials"] },
+                    "grant_type": { "type": "string", "enum": [
+                        "client_credentials", "refresh_token", "password",
+                        "urn:ietf:params:oauth:grant-type:device_code", "device_code"
+                    ] },
                     "client_id": { "type": "string", "format": "uuid" },
                     target: text(),
+                    "device_code": text(),
+                    "refresh_token": text(),
+                    "username": text(),
+                    "password": text(),
+                    "client_info": { "type": "string", "enum": ["1"] },
                     "client_secret": text(),
                     "client_assertion": text(),
                     "client_assertion_type": {
@@ -73,6 +86,64 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                 "429": { "description": "Too many failures; see `Retry-After`." },
                 "503": { "description": "The service cannot answer at present; see `Retry-After`." }
             }
+        }
+    })
+}
+
+fn device_code(id: &str, summary: &str, target: &str) -> Value {
+    json!({
+        "parameters": tenant(),
+        "post": {
+            "operationId": id,
+            "summary": summary,
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
+                "type": "object",
+                "required": ["client_id", target],
+                "properties": {
+                    "client_id": { "type": "string", "format": "uuid" },
+                    target: { "type": "string" }
+                }
+            } } } },
+            "responses": {
+                "200": { "description": "The codes.", "content": { "application/json": {} } },
+                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number." },
+                "401": { "description": "The client is not public (`invalid_client`)." },
+                "429": { "description": "Too many flows; see `Retry-After`." }
+            }
+        }
+    })
+}
+
+fn user_realm() -> Value {
+    json!({
+        "parameters": tenant(),
+        "get": {
+            "operationId": "userRealm",
+            "summary": "Where the users of a domain sign in",
+            "parameters": [{ "name": "user", "in": "path", "required": true, "schema": { "type": "string" } }],
+            "responses": { "200": { "description": "The realm.", "content": { "application/json": {} } } }
+        }
+    })
+}
+
+fn device_page(id: &str) -> Value {
+    let answers = || {
+        json!({
+            "200": { "description": "The page of the next step.", "content": { "text/html": {} } },
+            "400": { "description": "The code or the password is wrong.", "content": { "text/html": {} } },
+            "403": { "description": "The form came from elsewhere.", "content": { "text/html": {} } },
+            "429": { "description": "Too many failures; see `Retry-After`.", "content": { "text/html": {} } }
+        })
+    };
+    let parameters = if id == "devicePageOfTenant" { tenant() } else { json!([]) };
+    json!({
+        "parameters": parameters,
+        "get": { "operationId": id, "summary": "The device flow's page for people", "responses": answers() },
+        "post": {
+            "operationId": format!("{id}Step"),
+            "summary": "A step: code, sign-in, new password, decision",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": answers()
         }
     })
 }

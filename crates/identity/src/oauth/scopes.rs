@@ -16,6 +16,140 @@ pub(crate) enum Endpoint {
     V2,
 }
 
+/// The most words a scope may have; each resource may define as many permissions as Entra allows in all.
+const WORDS_MAX: usize = 400;
+
+/// What is asked for on behalf of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The resource's name, as it was written.
+    pub(crate) resource: String,
+    pub(crate) values: Values,
+    pub(crate) oidc: OidcWords,
+    /// The words as they came, for the answer's `scope`.
+    pub(crate) words: Vec<String>,
+    /// By `resource` (v1) instead of `scope`: the answer's `scope` has no resource in its words, then.
+    pub(crate) by_resource: bool,
+}
+
+/// Which of the resource's permissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// All that were granted (`.default`).
+    Default,
+    /// These. Empty when only words of OpenID Connect were asked for.
+    Named(Vec<String>),
+}
+
+/// The words of OpenID Connect (OIDC Core §5.4, §11).
+#[expect(clippy::struct_excessive_bools, reason = "each is a word that was said or not")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OidcWords {
+    pub(crate) openid: bool,
+    pub(crate) profile: bool,
+    pub(crate) email: bool,
+    pub(crate) offline_access: bool,
+}
+
+impl OidcWords {
+    fn set(&mut self, word: &str) -> bool {
+        let flag = match word.to_ascii_lowercase().as_str() {
+            "openid" => &mut self.openid,
+            "profile" => &mut self.profile,
+            "email" => &mut self.email,
+            "offline_access" => &mut self.offline_access,
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
+
+    /// Those that Microsoft Graph puts into `scp`: they are permissions of its own.
+    pub(crate) fn in_scp(self) -> impl Iterator<Item = &'static str> {
+        [("email", self.email), ("openid", self.openid), ("profile", self.profile)]
+            .into_iter()
+            .filter_map(|(word, asked)| asked.then_some(word))
+    }
+}
+
+impl Asked {
+    /// Reads `scope` and `resource`.
+    pub(crate) fn parse(
+        endpoint: Endpoint,
+        scope: Option<&str>,
+        resource: Option<&str>,
+    ) -> Result<Self, OAuthError> {
+        let mut asked = Self {
+            resource: String::new(),
+            values: Values::Named(Vec::new()),
+            oidc: OidcWords::default(),
+            words: Vec::new(),
+            by_resource: false,
+        };
+        asked.read(scope.unwrap_or_default())?;
+        match (endpoint, resource) {
+            (_, Some(resource)) if asked.resource == resource => {}
+            (_, Some(_)) if !asked.resource.is_empty() => return Err(OAuthError::ResourceContradictsScope),
+            (Endpoint::V1, Some(resource)) => {
+                // The v1 endpoint knows no words for this: a user's answer always has all three.
+                asked.read(&format!("openid profile offline_access {resource}/.default"))?;
+                asked.by_resource = true;
+            }
+            (Endpoint::V1, None) if scope.is_none() => return Err(OAuthError::MissingParameter("resource")),
+            (Endpoint::V2, _) if scope.is_none() => return Err(OAuthError::MissingParameter("scope")),
+            _ => {}
+        }
+        if asked.resource.is_empty() {
+            GRAPH.clone_into(&mut asked.resource);
+        }
+        Ok(asked)
+    }
+
+    /// The words again, as they are kept for later: [`Self::parse`] reads them on either endpoint.
+    pub(crate) fn text(&self) -> String {
+        self.words.join(" ")
+    }
+
+    fn read(&mut self, scope: &str) -> Result<(), OAuthError> {
+        for word in scope.split_whitespace() {
+            if self.words.iter().any(|known| known == word) {
+                continue;
+            }
+            if self.words.len() == WORDS_MAX {
+                return Err(OAuthError::ScopeInvalid(quoted(scope)));
+            }
+            self.words.push(word.to_owned());
+            if self.oidc.set(word) {
+                continue;
+            }
+            let (resource, value) = word.rsplit_once('/').unwrap_or((GRAPH, word));
+            if resource.is_empty() || value.is_empty() {
+                return Err(OAuthError::ScopeInvalid(quoted(word)));
+            }
+            if self.resource.is_empty() {
+                resource.clone_into(&mut self.resource);
+            } else if !self.resource.eq_ignore_ascii_case(resource) {
+                return Err(OAuthError::SeveralResources(quoted(scope)));
+            }
+            self.values = match (std::mem::replace(&mut self.values, Values::Default), value) {
+                (Values::Named(values), value) if value.eq_ignore_ascii_case(".default") => {
+                    if !values.is_empty() {
+                        return Err(OAuthError::DefaultWithOthers(quoted(scope)));
+                    }
+                    Values::Default
+                }
+                (Values::Named(mut values), value) => {
+                    values.push(value.to_owned());
+                    Values::Named(values)
+                }
+                (Values::Default, value) if value.eq_ignore_ascii_case(".default") => Values::Default,
+                (Values::Default, _) => return Err(OAuthError::DefaultWithOthers(quoted(scope))),
+            };
+        }
+        Ok(())
+    }
+}
+
 /// The name of the resource an application asks for on its own behalf.
 pub(crate) fn application_resource(
     endpoint: Endpoint,
@@ -91,5 +225,52 @@ mod tests {
                 "{scope:?} {resource:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_asked_on_behalf_of_a_user() {
+        use Endpoint::{V1, V2};
+        let graph = "https://graph.microsoft.com";
+        for (endpoint, scope, resource, expected) in [
+            (V2, Some("User.Read openid profile"), None, Ok((graph, vec!["User.Read"]))),
+            (V2, Some("openid"), None, Ok((graph, vec![]))),
+            (
+                V2,
+                Some("https://h/Read https://H/Write offline_access"),
+                None,
+                Ok(("https://h", vec!["Read", "Write"])),
+            ),
+            (V2, Some("https://h//.default"), None, Ok(("https://h/", vec![".default"]))),
+            (V2, Some("api://a/b/Read"), Some("api://a/b"), Ok(("api://a/b", vec!["Read"]))),
+            (V2, Some("https://h/Read"), Some("https://i"), Err(9_010_010)),
+            (V2, Some("https://h/Read User.Read"), None, Err(70_011)),
+            (V2, Some("https://h/.default https://h/Read"), None, Err(70_011)),
+            (V2, Some("https://h/Read https://h/.default"), None, Err(70_011)),
+            (V2, Some("https://h/"), None, Err(70_011)),
+            (V2, None, Some("https://h"), Err(900_144)),
+            (V1, None, None, Err(900_144)),
+            (V1, None, Some("https://h/"), Ok(("https://h/", vec![".default"]))),
+            (V1, Some("openid"), Some("https://h"), Ok(("https://h", vec![".default"]))),
+            (V1, Some("https://h/Read"), None, Ok(("https://h", vec!["Read"]))),
+        ] {
+            let found = Asked::parse(endpoint, scope, resource);
+            let found = found.map_err(|error| error.row().code).map(|asked| {
+                let values = match asked.values.clone() {
+                    Values::Default => vec![".default".to_owned()],
+                    Values::Named(values) => values,
+                };
+                let again = Asked::parse(V2, Some(&asked.text()), None).unwrap();
+                assert_eq!((&again.resource, &again.values), (&asked.resource, &asked.values));
+                (asked.resource, values)
+            });
+            let expected = expected.map(|(resource, values): (&str, Vec<&str>)| {
+                (resource.to_owned(), values.into_iter().map(str::to_owned).collect())
+            });
+            assert_eq!(found, expected, "{scope:?} {resource:?}");
+        }
+        let long = (0..500).map(|n| format!("p{n}")).collect::<Vec<_>>().join(" ");
+        assert!(Asked::parse(V2, Some(&long), None).is_err());
+        let old = Asked::parse(V1, None, Some("https://h")).unwrap();
+        assert!(old.by_resource && old.oidc.offline_access && old.oidc.openid);
     }
 }

@@ -1,10 +1,10 @@
 //! The token request's reading path: the one place that joins the tables of several nouns, because a token may cost
 //! two statements and no more. It only reads.
 
-use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_kernel::{AppId, GroupId, ObjectId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Sql};
 
-use crate::folded;
+use crate::{ApplicationProperties, folded};
 
 /// The client, its principal and its secrets: a row per secret, or one without.
 const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.account_enabled,
@@ -28,8 +28,46 @@ const RESOURCE: Sql =
     WHERE n.tenant_id = $1 AND n.name_folded = $2
     ORDER BY r.value LIMIT 1000";
 
+/// The resource as a user's token needs it: with the document that defines its permissions.
+const USER_RESOURCE: Sql =
+    "SELECT a.app_id, a.object_id, a.token_version, a.disabled, p.id, p.account_enabled,
+        p.assignment_required, n.name, a.properties
+    FROM application_name n
+    JOIN application a ON a.object_id = n.application_id
+    JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
+    WHERE n.tenant_id = $1 AND n.name_folded = $2";
+
+/// What was granted to the client on the resource for everybody (the empty principal) or for this user.
+const GRANTED: Sql = "SELECT scope FROM permission_grant
+    WHERE client_id = $1 AND resource_id = $2 AND principal_id IN ('', $3) ORDER BY principal_id LIMIT 2";
+
+/// The values of the roles that the user has on the resource. App roles come directly or by a group the user is a
+/// member of, as in Entra; data roles come by groups in groups, too, as in Azure.
+const USER_ROLES: Sql = "WITH RECURSIVE member_of (id) AS (
+        SELECT group_id FROM group_member WHERE member_id = $1
+        UNION SELECT m.group_id FROM group_member m JOIN member_of o ON m.member_id = o.id)
+    SELECT DISTINCT r.value FROM app_role r
+    WHERE r.application_id = $2 AND r.enabled = 1 AND r.for_users = 1 AND r.value IS NOT NULL AND (
+        EXISTS (SELECT 1 FROM app_role_assignment g WHERE g.resource_id = $3 AND g.app_role_id = r.id
+            AND (g.principal_id = $1
+                OR g.principal_id IN (SELECT group_id FROM group_member WHERE member_id = $1)))
+        OR EXISTS (SELECT 1 FROM role_assignment d
+            WHERE d.role_id = r.id AND d.principal_id IN (SELECT id FROM member_of)))
+    ORDER BY r.value LIMIT 1000";
+
+/// Whether the user, or a group of the user, was assigned anything on an application.
+const USER_ASSIGNED: Sql = "SELECT 1 FROM app_role_assignment WHERE resource_id = $1
+    AND (principal_id = $2 OR principal_id IN (SELECT group_id FROM group_member WHERE member_id = $2)) LIMIT 1";
+
+/// The groups of the user, groups in groups included: one more than a token holds.
+const USER_GROUPS: Sql = "WITH RECURSIVE member_of (id) AS (
+        SELECT group_id FROM group_member WHERE member_id = $1
+        UNION SELECT m.group_id FROM group_member m JOIN member_of o ON m.member_id = o.id)
+    SELECT id FROM member_of ORDER BY id LIMIT 201";
+
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[CLIENT, RESOURCE];
+pub(crate) const STATEMENTS: &[Sql] =
+    &[CLIENT, RESOURCE, USER_RESOURCE, GRANTED, USER_ROLES, USER_ASSIGNED, USER_GROUPS];
 
 /// A client as the token endpoint sees it before it has proven anything.
 #[derive(Debug)]
@@ -120,4 +158,74 @@ pub(crate) async fn resource(
         }
     }
     Ok(resource)
+}
+
+/// A resource as a user's token needs it.
+#[derive(Debug)]
+pub(crate) struct UserResource {
+    pub(crate) app_id: AppId,
+    pub(crate) object_id: ObjectId,
+    pub(crate) principal: ObjectId,
+    /// The name it was asked by, in the spelling it was registered in.
+    pub(crate) name: String,
+    /// `requestedAccessTokenVersion`: 1 or 2.
+    pub(crate) token_version: i64,
+    pub(crate) enabled: bool,
+    pub(crate) assignment_required: bool,
+    pub(crate) properties: ApplicationProperties,
+}
+
+pub(crate) async fn user_resource(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<UserResource>, DbError> {
+    let row = tx.fetch_optional(USER_RESOURCE, &[tenant.into(), folded(name).into()]).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(UserResource {
+        app_id: row.id(0)?,
+        object_id: row.id(1)?,
+        token_version: row.int(2)?,
+        enabled: !row.truth(3)? && row.truth(5)?,
+        principal: row.id(4)?,
+        assignment_required: row.truth(6)?,
+        name: row.text(7)?,
+        properties: serde_json::from_str(&row.text(8)?).map_err(|_| DbError::Corrupt { column: 8 })?,
+    }))
+}
+
+/// The words of the grants: those for everybody and those of the user.
+pub(crate) async fn granted(
+    tx: &mut ReadTx,
+    client: ObjectId,
+    resource: ObjectId,
+    user: UserId,
+) -> Result<Vec<String>, DbError> {
+    let rows = tx.fetch_all(GRANTED, &[client.into(), resource.into(), user.into()]).await?;
+    let mut words = Vec::new();
+    for row in rows {
+        words.extend(row.text(0)?.split_whitespace().map(str::to_owned));
+    }
+    Ok(words)
+}
+
+pub(crate) async fn user_roles(
+    tx: &mut ReadTx,
+    user: UserId,
+    (application, principal): (ObjectId, ObjectId),
+) -> Result<Vec<String>, DbError> {
+    let rows = tx.fetch_all(USER_ROLES, &[user.into(), application.into(), principal.into()]).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+pub(crate) async fn user_is_assigned(
+    tx: &mut ReadTx,
+    user: UserId,
+    principal: ObjectId,
+) -> Result<bool, DbError> {
+    Ok(tx.fetch_optional(USER_ASSIGNED, &[principal.into(), user.into()]).await?.is_some())
+}
+
+pub(crate) async fn user_groups(tx: &mut ReadTx, user: UserId) -> Result<Vec<GroupId>, DbError> {
+    tx.fetch_all(USER_GROUPS, &[user.into()]).await?.iter().map(|row| row.id(0)).collect()
 }

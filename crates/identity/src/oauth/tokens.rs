@@ -1,20 +1,24 @@
-//! The claims of access tokens, v1.0 and v2.0 (sheet §4.2), and the one place that signs.
+//! The claims of tokens, v1.0 and v2.0 (sheet §4.2, §4.3), and the one place that signs.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use hilum_jose::{SigningHeader, sign_jwt};
-use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_jose::{MasterKey, SigningHeader, base64url_encode, sign_jwt};
+use hilum_kernel::{AppId, GroupId, ObjectId, TenantId, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use super::client_authentication::AuthenticatedClient;
-use crate::{Identity, IdentityError, Tenant};
+use super::{client_authentication::AuthenticatedClient, scopes::OidcWords};
+use crate::{Identity, IdentityError, Tenant, User};
 
 /// Entra dates tokens back, so that services whose clock is slow take them.
 const BACKDATED_S: i64 = 300;
 /// Entra's lifetimes lie between 60 and 90 minutes at random, so that caches do not run out all at once.
 const LIFE_MIN_S: i64 = 3600;
 const LIFE_SPREAD_S: i64 = 1800;
+/// An ID token is read once, when it arrives.
+const ID_TOKEN_LIFE_S: i64 = 3600;
 
 /// A decision to issue a token to an application: everything that goes into it.
 #[derive(Debug)]
@@ -27,6 +31,64 @@ pub(crate) struct AppToken {
     pub(crate) version: Version,
     pub(crate) uti: String,
     pub(crate) times: Times,
+}
+
+/// A decision to issue a token on behalf of a user: everything that goes into it.
+#[derive(Debug)]
+pub(crate) struct UserToken {
+    pub(crate) client: AuthenticatedClient,
+    pub(crate) user: User,
+    pub(crate) resource: AppId,
+    /// The resource's name as it was asked for.
+    pub(crate) audience: String,
+    /// The values of the delegated permissions.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) rights: Rights,
+    pub(crate) oidc: OidcWords,
+    /// Optional claims that the resource's registration names.
+    pub(crate) optional: Vec<String>,
+    pub(crate) version: Version,
+    pub(crate) uti: String,
+    pub(crate) times: Times,
+    pub(crate) authenticated_at_ms: i64,
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// What the user is in the directory and on the resource.
+#[derive(Debug, Default)]
+pub(crate) struct Rights {
+    /// The values of the resource's app roles.
+    pub(crate) roles: Vec<String>,
+    /// Directory roles, where the resource wants them.
+    pub(crate) wids: Vec<Uuid>,
+    pub(crate) groups: Groups,
+}
+
+/// The `groups` claim.
+#[derive(Debug, Default)]
+pub(crate) enum Groups {
+    /// The resource does not want it.
+    #[default]
+    Unwanted,
+    These(Vec<GroupId>),
+    /// More than a token holds: the service asks the directory (sheet §4.2).
+    TooMany,
+}
+
+/// A decision to issue an ID token.
+#[derive(Debug)]
+pub(crate) struct IdToken {
+    pub(crate) client: AppId,
+    pub(crate) user: User,
+    pub(crate) oidc: OidcWords,
+    /// The format, which the endpoint decides.
+    pub(crate) version: Version,
+    pub(crate) uti: String,
+    pub(crate) now_s: i64,
+    /// Optional claims that the client's registration names.
+    pub(crate) optional: Vec<String>,
+    pub(crate) authenticated_at_ms: i64,
+    pub(crate) rights: Rights,
 }
 
 /// The token's format, which the resource decides.
@@ -98,20 +160,243 @@ impl Identity {
         Times { not_before: now_s - BACKDATED_S, expires_at: now_s + life_s, expires_in: life_s - 1 }
     }
 
-    /// Signs a token. No transaction is open and no lock held meanwhile; the work runs off the async threads.
+    /// Signs an application's token.
     pub(crate) async fn sign(&self, tenant: &Tenant, token: AppToken) -> Result<String, IdentityError> {
+        let tid = tenant.id;
+        let issuer = self.issuer(tenant, token.version);
+        match token.version {
+            Version::V1 => self.sign_claims(token.version, move || json!(v1(&token, &issuer, tid))).await,
+            Version::V2 => self.sign_claims(token.version, move || json!(v2(&token, &issuer, tid))).await,
+        }
+    }
+
+    /// Signs a user's access token.
+    pub(crate) async fn sign_for_user(
+        &self,
+        tenant: &Tenant,
+        token: UserToken,
+    ) -> Result<String, IdentityError> {
+        let place = self.place(tenant, token.version);
+        self.sign_claims(token.version, move || Value::Object(user_claims(&token, &place))).await
+    }
+
+    /// Signs an ID token.
+    pub(crate) async fn sign_id_token(
+        &self,
+        tenant: &Tenant,
+        token: IdToken,
+    ) -> Result<String, IdentityError> {
+        let place = self.place(tenant, token.version);
+        self.sign_claims(token.version, move || Value::Object(id_claims(&token, &place))).await
+    }
+
+    /// Makes and signs claims. No transaction is open and no lock held meanwhile; the work runs off the async threads.
+    async fn sign_claims(
+        &self,
+        version: Version,
+        claims: impl FnOnce() -> Value + Send + 'static,
+    ) -> Result<String, IdentityError> {
         let ring = self.ring().await?;
         let key = Arc::clone(&ring.current);
-        let tid = tenant.id;
-        let issuer = match token.version {
+        let header = match version {
+            Version::V1 => SigningHeader::ENTRA_V1,
+            Version::V2 => SigningHeader::ENTRA_V2,
+        };
+        let work = move || sign_jwt(&key, header, &claims());
+        Ok(tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)??)
+    }
+
+    fn issuer(&self, tenant: &Tenant, version: Version) -> String {
+        match version {
             Version::V1 => self.v1_issuer(tenant),
             Version::V2 => self.v2_issuer(tenant),
+        }
+    }
+
+    fn place(&self, tenant: &Tenant, version: Version) -> Place {
+        Place {
+            issuer: self.issuer(tenant, version),
+            tenant: tenant.id,
+            origin: Arc::clone(&self.0.origin),
+            subject_key: self.0.subject_key.clone(),
+        }
+    }
+}
+
+/// What all tokens of an installation share.
+struct Place {
+    issuer: String,
+    tenant: TenantId,
+    origin: Arc<str>,
+    subject_key: MasterKey,
+}
+
+impl Place {
+    /// The pairwise subject (OIDC Core §8.1): the same user is another one to each application.
+    fn subject(&self, user: UserId, audience: AppId) -> String {
+        let mut data = [0; 32];
+        let (first, second) = data.split_at_mut(16);
+        first.copy_from_slice(user.uuid().as_bytes());
+        second.copy_from_slice(audience.uuid().as_bytes());
+        base64url_encode(self.subject_key.keyed_hash(&data))
+    }
+}
+
+/// Puts the members that are there.
+fn put<const N: usize>(claims: &mut Map<String, Value>, members: [(&str, Value); N]) {
+    for (name, value) in members {
+        if !value.is_null() {
+            claims.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// The claims of a user's access token.
+fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
+    let mut claims = Map::new();
+    let (user, times) = (&token.user, token.times);
+    put(
+        &mut claims,
+        [
+            ("iss", json!(place.issuer)),
+            ("iat", json!(times.not_before)),
+            ("nbf", json!(times.not_before)),
+            ("exp", json!(times.expires_at)),
+            ("name", json!(user.display_name)),
+            ("oid", json!(user.id)),
+            ("scp", json!(token.scopes.join(" "))),
+            ("sub", json!(place.subject(user.id, token.resource))),
+            ("tid", json!(place.tenant)),
+            ("uti", json!(token.uti)),
+            ("jti", json!(token.uti)),
+        ],
+    );
+    let upn = || json!(user.user_principal_name);
+    match token.version {
+        Version::V1 => put(
+            &mut claims,
+            [
+                ("acr", json!("1")),
+                ("amr", json!(["pwd"])),
+                ("appid", json!(token.client.app_id())),
+                ("appidacr", json!(token.client.acr())),
+                ("aud", json!(token.audience)),
+                ("family_name", json!(user.surname)),
+                ("given_name", json!(user.given_name)),
+                ("idp", json!(place.issuer)),
+                ("ipaddr", json!(token.address.map(|address| address.to_string()))),
+                ("unique_name", upn()),
+                ("upn", upn()),
+                ("ver", json!("1.0")),
+            ],
+        ),
+        Version::V2 => {
+            let members = [
+                ("aud", json!(token.resource)),
+                ("azp", json!(token.client.app_id())),
+                ("azpacr", json!(token.client.acr())),
+                ("ver", json!("2.0")),
+            ];
+            put(&mut claims, members);
+            if token.oidc.profile {
+                put(&mut claims, [("preferred_username", upn())]);
+            } else {
+                claims.remove("name");
+            }
+        }
+    }
+    rights_claims(&mut claims, &token.rights, (user.id, place));
+    optional_claims(&mut claims, &token.optional, (user, token.authenticated_at_ms, token.address));
+    claims
+}
+
+/// The claims of an ID token.
+fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
+    let mut claims = Map::new();
+    let user = &token.user;
+    let not_before = token.now_s - BACKDATED_S;
+    put(
+        &mut claims,
+        [
+            ("aud", json!(token.client)),
+            ("iss", json!(place.issuer)),
+            ("iat", json!(not_before)),
+            ("nbf", json!(not_before)),
+            ("exp", json!(token.now_s + ID_TOKEN_LIFE_S)),
+            ("sub", json!(place.subject(user.id, token.client))),
+            ("tid", json!(place.tenant)),
+            ("uti", json!(token.uti)),
+        ],
+    );
+    if token.oidc.profile {
+        put(&mut claims, [("name", json!(user.display_name)), ("oid", json!(user.id))]);
+    }
+    if token.oidc.email {
+        put(&mut claims, [("email", json!(user.mail))]);
+    }
+    match token.version {
+        Version::V1 => put(
+            &mut claims,
+            [
+                ("amr", json!(["pwd"])),
+                ("family_name", json!(user.surname)),
+                ("given_name", json!(user.given_name)),
+                ("unique_name", json!(user.user_principal_name)),
+                ("upn", json!(user.user_principal_name)),
+                ("ver", json!("1.0")),
+            ],
+        ),
+        Version::V2 => {
+            put(&mut claims, [("ver", json!("2.0"))]);
+            if token.oidc.profile {
+                put(&mut claims, [("preferred_username", json!(user.user_principal_name))]);
+            }
+        }
+    }
+    rights_claims(&mut claims, &token.rights, (user.id, place));
+    optional_claims(&mut claims, &token.optional, (user, token.authenticated_at_ms, None));
+    claims
+}
+
+/// `roles`, `wids`, `groups`: absent where there are none.
+fn rights_claims(claims: &mut Map<String, Value>, rights: &Rights, (user, place): (UserId, &Place)) {
+    if !rights.roles.is_empty() {
+        put(claims, [("roles", json!(rights.roles))]);
+    }
+    if !rights.wids.is_empty() {
+        put(claims, [("wids", json!(rights.wids))]);
+    }
+    match &rights.groups {
+        Groups::These(groups) if !groups.is_empty() => put(claims, [("groups", json!(groups))]),
+        Groups::TooMany => {
+            let endpoint = format!("{}/v1.0/users/{user}/getMemberObjects", place.origin);
+            let sources = json!({ "src1": { "endpoint": endpoint } });
+            put(claims, [("_claim_names", json!({ "groups": "src1" })), ("_claim_sources", sources)]);
+        }
+        Groups::These(_) | Groups::Unwanted => {}
+    }
+}
+
+/// Claims that a registration asks for by name (sheet §4.4). Unknown names are passed over, as in Entra.
+fn optional_claims(
+    claims: &mut Map<String, Value>,
+    names: &[String],
+    (user, authenticated_at_ms, address): (&User, i64, Option<IpAddr>),
+) {
+    for name in names {
+        let value = match name.as_str() {
+            // A member of the tenant, not a guest.
+            "acct" => json!(0),
+            "auth_time" => json!(authenticated_at_ms / 1000),
+            "email" => json!(user.mail),
+            "family_name" => json!(user.surname),
+            "given_name" => json!(user.given_name),
+            "idtyp" => json!("user"),
+            "ipaddr" => json!(address.map(|address| address.to_string())),
+            "login_hint" | "preferred_username" | "upn" => json!(user.user_principal_name),
+            _ => continue,
         };
-        let work = move || match token.version {
-            Version::V1 => sign_jwt(&key, SigningHeader::ENTRA_V1, &v1(&token, &issuer, tid)),
-            Version::V2 => sign_jwt(&key, SigningHeader::ENTRA_V2, &v2(&token, &issuer, tid)),
-        };
-        Ok(tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)??)
+        put(claims, [(name.as_str(), value)]);
     }
 }
 

@@ -12,7 +12,7 @@ use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
 
-use super::{Caller, Issued};
+use super::{Caller, Issued, IssuedToUser};
 use crate::{
     Identity,
     oauth::{
@@ -26,6 +26,30 @@ use crate::{
 /// How long a form may take to arrive, however steadily it trickles.
 const FORM_TIME_MAX: Duration = Duration::from_secs(15);
 
+/// What only a user's answer has.
+#[derive(Serialize, Default)]
+struct UserMembers<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_info: Option<&'a str>,
+}
+
+impl<'a> From<&'a IssuedToUser> for UserMembers<'a> {
+    fn from(issued: &'a IssuedToUser) -> Self {
+        Self {
+            scope: Some(&issued.scope),
+            refresh_token: issued.refresh_token.as_ref().map(|token| token.expose().as_str()),
+            id_token: issued.id_token.as_deref(),
+            client_info: issued.client_info.as_deref(),
+        }
+    }
+}
+
 /// RFC 6749 §5.1: numbers are numbers.
 #[derive(Serialize)]
 struct AnswerV2<'a> {
@@ -33,6 +57,8 @@ struct AnswerV2<'a> {
     expires_in: i64,
     ext_expires_in: i64,
     access_token: &'a str,
+    #[serde(flatten)]
+    user: UserMembers<'a>,
 }
 
 /// Entra's v1 endpoint writes numbers as texts and says more.
@@ -45,6 +71,8 @@ struct AnswerV1<'a> {
     not_before: String,
     resource: &'a str,
     access_token: &'a str,
+    #[serde(flatten)]
+    user: UserMembers<'a>,
 }
 
 pub(crate) async fn post_v1(
@@ -120,12 +148,14 @@ async fn answer(
 
 fn success(endpoint: Endpoint, issued: &Issued) -> Response {
     let (token, times) = (issued.access_token.as_str(), issued.times);
+    let user = issued.for_user.as_ref().map(UserMembers::from).unwrap_or_default();
     match endpoint {
         Endpoint::V2 => json_body(&AnswerV2 {
             token_type: "Bearer",
             expires_in: times.expires_in,
             ext_expires_in: times.expires_in,
             access_token: token,
+            user,
         }),
         Endpoint::V1 => json_body(&AnswerV1 {
             token_type: "Bearer",
@@ -135,11 +165,12 @@ fn success(endpoint: Endpoint, issued: &Issued) -> Response {
             not_before: times.not_before.to_string(),
             resource: &issued.resource,
             access_token: token,
+            user,
         }),
     }
 }
 
-fn refusal(
+pub(crate) fn refusal(
     identity: &Identity,
     error: &OAuthError,
     correlation: CorrelationId,
@@ -185,7 +216,7 @@ fn wrong_method(
 }
 
 /// The body, if it is a form of bearable size.
-async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
     const UNREADABLE: OAuthError = OAuthError::Malformed("the body could not be read");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -206,7 +237,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthErro
 }
 
 /// MSAL JS sends the correlation ID as field or in the query instead of as header.
-fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId> {
+pub(crate) fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId> {
     let in_query = || {
         let query = Form::parse(query?.as_bytes()).ok()?;
         query.get("client-request-id")?.parse().ok()
@@ -215,7 +246,7 @@ fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId>
 }
 
 /// What every answer carries (RFC 6749 §5.1: no-store; sheet §1.8).
-fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
+pub(crate) fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

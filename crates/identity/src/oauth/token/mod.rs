@@ -4,10 +4,16 @@
 //! no transaction is open while signing.
 
 mod client_credentials;
+mod device_code;
 mod http;
+mod password;
+mod refresh_token;
+mod user;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+#[cfg(test)]
+mod user_tests;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -18,7 +24,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    client_authentication::Presented,
+    client_authentication::{Presented, Wanted},
     error::{OAuthError, quoted},
     form::Form,
     scopes::{Endpoint, application_resource},
@@ -28,9 +34,20 @@ use super::{
 use crate::{Identity, IdentityError};
 
 pub(crate) use http::{options, other_method, post_v1, post_v2};
+pub(super) use user::check_audience;
 
-/// The protocol's name of the one grant that is built.
+/// What other endpoints of the same wire share with this one.
+pub(super) mod wire {
+    pub(crate) use super::http::{correlation_of, finished, read, refusal};
+}
+
+/// The protocol's names of the grants.
 const CLIENT_CREDENTIALS: &str = "client_credentials";
+const PASSWORD: &str = "password";
+const REFRESH_TOKEN: &str = "refresh_token";
+/// RFC 8628 §3.4; MSAL Node writes the short one.
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const DEVICE_CODE_SHORT: &str = "device_code";
 /// How long an assertion lives that this program makes for itself.
 const OWN_ASSERTION_LIFE_S: i64 = 600;
 
@@ -43,20 +60,30 @@ pub(crate) struct Caller {
     pub(crate) cross_origin: bool,
 }
 
-/// What is asked for.
-enum TokenRequest {
-    ClientCredentials {
-        /// The resource's name.
-        resource: String,
-    },
-}
-
 /// An issued token and what the answer says about it.
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) resource: String,
     pub(crate) times: Times,
+    /// What only a user's answer has.
+    pub(crate) for_user: Option<IssuedToUser>,
+}
+
+/// What goes along with a user's access token.
+#[derive(Debug)]
+pub(crate) struct IssuedToUser {
+    pub(crate) scope: String,
+    pub(crate) refresh_token: Option<Secret<String>>,
+    pub(crate) id_token: Option<String>,
+    pub(crate) client_info: Option<String>,
+}
+
+/// A decision to issue.
+enum Decision {
+    ToApplication(AppToken),
+    /// Already written down, with its session.
+    ToUser(Box<user::Granted>),
 }
 
 impl Identity {
@@ -71,10 +98,24 @@ impl Identity {
         let tenant = self.tenant().await?;
         let decision = self.decide(endpoint, segment, form, (authorization, caller)).await;
         self.note(form, &decision, caller).await?;
-        let token = decision?;
-        let (resource, times) = (token.audience.clone(), token.times);
-        let access_token = self.sign(tenant, token).await?;
-        Ok(Issued { access_token, resource, times })
+        match decision? {
+            Decision::ToApplication(token) => {
+                let (resource, times) = (token.audience.clone(), token.times);
+                let access_token = self.sign(tenant, token).await?;
+                Ok(Issued { access_token, resource, times, for_user: None })
+            }
+            Decision::ToUser(granted) => {
+                let user::Granted { token, id_token, refresh_token, scope, client_info } = *granted;
+                let (resource, times) = (token.audience.clone(), token.times);
+                let access_token = self.sign_for_user(tenant, token).await?;
+                let id_token = match id_token {
+                    Some(id_token) => Some(self.sign_id_token(tenant, id_token).await?),
+                    None => None,
+                };
+                let for_user = Some(IssuedToUser { scope, refresh_token, id_token, client_info });
+                Ok(Issued { access_token, resource, times, for_user })
+            }
+        }
     }
 
     async fn decide(
@@ -83,32 +124,46 @@ impl Identity {
         segment: &str,
         form: &Form<'_>,
         (authorization, caller): (Option<&str>, &Caller),
-    ) -> Result<AppToken, OAuthError> {
+    ) -> Result<Decision, OAuthError> {
         let tenant = self.tenant().await?;
+        let on_common = segment.eq_ignore_ascii_case("common");
         let segment = TenantSegment::parse(segment, tenant)?;
         let grant = grant(form)?;
         let presented = Presented::parse(form, authorization)?;
         match grant {
             Grant::ClientCredentials if segment == TenantSegment::Any => return Err(OAuthError::NoTenant),
-            Grant::ClientCredentials if caller.cross_origin => return Err(OAuthError::CrossOrigin),
-            Grant::ClientCredentials => {}
+            // Sheet §1.2: a password is for a tenant, or for the organisation of its user.
+            Grant::Password if on_common => return Err(OAuthError::NotOnCommon),
+            _ if caller.cross_origin => return Err(OAuthError::CrossOrigin),
+            _ => {}
         }
-        let client = self.authenticate(tenant, &presented, caller.address).await?;
-        match TokenRequest::parse(grant, endpoint, form)? {
-            TokenRequest::ClientCredentials { resource } => {
-                client_credentials::decide(self, tenant, client, &resource).await
+        let wanted = match grant {
+            Grant::ClientCredentials => Wanted::Credential,
+            Grant::Password | Grant::DeviceCode | Grant::RefreshToken => Wanted::CredentialOrPublic,
+        };
+        let client = self.authenticate(tenant, (&presented, wanted), caller.address).await?;
+        let asked = (endpoint, form);
+        let granted = match grant {
+            Grant::ClientCredentials => {
+                let resource = application_resource(endpoint, form.get("scope"), form.get("resource"))?;
+                let token = client_credentials::decide(self, tenant, client, &resource).await?;
+                return Ok(Decision::ToApplication(token));
             }
-        }
+            Grant::Password => password::decide(self, (tenant, segment), asked, client, caller).await?,
+            Grant::DeviceCode => device_code::decide(self, tenant, asked, client, caller).await?,
+            Grant::RefreshToken => refresh_token::decide(self, tenant, asked, client, caller).await?,
+        };
+        Ok(Decision::ToUser(Box::new(granted)))
     }
 
     async fn note(
         &self,
         form: &Form<'_>,
-        decision: &Result<AppToken, OAuthError>,
+        decision: &Result<Decision, OAuthError>,
         caller: &Caller,
     ) -> Result<(), OAuthError> {
         let event = match decision {
-            Ok(token) => {
+            Ok(Decision::ToApplication(token)) => {
                 let actor = Actor {
                     subject: Some(token.client.principal().to_string()),
                     app_id: Some(token.client.app_id().to_string()),
@@ -121,6 +176,11 @@ impl Identity {
                     Some(format!("uti {} aud {} roles {}", token.uti, token.audience, token.roles.len()));
                 event
             }
+            // A user's token is written down already. A device that waits asks every few seconds: that is neither
+            // refused nor worth a line.
+            Ok(Decision::ToUser(_)) | Err(OAuthError::AuthorizationPending | OAuthError::SlowDown) => {
+                return Ok(());
+            }
             Err(error) => {
                 let ours = matches!(error, OAuthError::Unavailable(_) | OAuthError::Internal(_));
                 let outcome = if ours { Outcome::Failed } else { Outcome::Refused };
@@ -129,7 +189,7 @@ impl Identity {
                 // The codes are a closed list, so the label cannot grow without bound.
                 metrics::counter!("hilum_tokens_refused_total", "code" => error.row().code.to_string())
                     .increment(1);
-                if matches!(error, OAuthError::TooManyAttempts { .. }) {
+                if matches!(error, OAuthError::TooManyAttempts { .. } | OAuthError::AccountLocked { .. }) {
                     // A flood of guesses must not fill the database.
                     return Ok(());
                 }
@@ -151,22 +211,18 @@ impl Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grant {
     ClientCredentials,
+    Password,
+    DeviceCode,
+    RefreshToken,
 }
 
 fn grant(form: &Form<'_>) -> Result<Grant, OAuthError> {
     match form.required("grant_type")? {
         CLIENT_CREDENTIALS => Ok(Grant::ClientCredentials),
+        PASSWORD => Ok(Grant::Password),
+        DEVICE_CODE | DEVICE_CODE_SHORT => Ok(Grant::DeviceCode),
+        REFRESH_TOKEN => Ok(Grant::RefreshToken),
         other => Err(OAuthError::UnsupportedGrantType(quoted(other))),
-    }
-}
-
-impl TokenRequest {
-    fn parse(grant: Grant, endpoint: Endpoint, form: &Form<'_>) -> Result<Self, OAuthError> {
-        match grant {
-            Grant::ClientCredentials => Ok(Self::ClientCredentials {
-                resource: application_resource(endpoint, form.get("scope"), form.get("resource"))?,
-            }),
-        }
     }
 }
 

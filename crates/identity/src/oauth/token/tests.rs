@@ -20,20 +20,20 @@ use crate::{
 const DICOM: &str = "https://dicom.healthcareapis.azure.com";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn form(fields: &[(&str, &str)]) -> String {
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
 }
 
 impl Fixture {
-    async fn post(&self, path: &str, body: String) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: String) -> Answer {
         self.post_with(path, body, &[]).await
     }
 
-    async fn post_with(&self, path: &str, body: String, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post_with(&self, path: &str, body: String, headers: &[(&str, &str)]) -> Answer {
         let mut request =
             Request::post(path).header("content-type", "application/x-www-form-urlencoded;charset=utf-8");
         for (name, value) in headers {
@@ -42,12 +42,12 @@ impl Fixture {
         self.send(request.body(Body::from(body)).unwrap()).await
     }
 
-    async fn v2(&self, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn v2(&self, fields: &[(&str, &str)]) -> Answer {
         self.post("/contoso.local/oauth2/v2.0/token", form(fields)).await
     }
 
     /// The claims of an answer's token, verified with the published keys.
-    async fn claims(&self, answer: &Answer) -> Value {
+    pub(crate) async fn claims(&self, answer: &Answer) -> Value {
         assert_eq!(answer.status, 200, "{}", answer.text);
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         let jwt = Jwt::parse(&token).unwrap();
@@ -70,7 +70,7 @@ fn good<'a>(id: &'a str, secret: &'a str, scope: &'a str) -> Vec<(&'static str, 
     vec![("client_id", id), ("grant_type", "client_credentials"), ("client_secret", secret), ("scope", scope)]
 }
 
-fn snapshot(name: &str, value: &Value) {
+pub(crate) fn snapshot(name: &str, value: &Value) {
     insta::with_settings!({filters => vec![
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[guid]"),
         (r#""(uti|jti)": "[\w-]{22}""#, r#""$1": "[token id]""#),
@@ -199,7 +199,7 @@ async fn refusals_of_a_request() {
         ("/common/oauth2/v2.0/token", with("x", ""), 50_059, 400, "invalid_request"),
         (own, String::new(), 900_144, 400, "invalid_request"),
         (own, with("grant_type", ""), 900_144, 400, "invalid_request"),
-        (own, with("grant_type", "password"), 70_003, 400, "unsupported_grant_type"),
+        (own, with("grant_type", "nonsense"), 70_003, 400, "unsupported_grant_type"),
         (own, with("client_id", ""), 900_144, 400, "invalid_request"),
         (own, with("client_id", "11111111-1111-1111-1111-111111111111"), 700_016, 400, "unauthorized_client"),
         (own, with("client_id", "x\r\ny"), 700_016, 400, "unauthorized_client"),

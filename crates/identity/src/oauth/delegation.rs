@@ -1,0 +1,194 @@
+//! What a client may do for a user on a resource: consent (sheet §2.6, §2.12), and the user's own rights there.
+//!
+//! A delegated permission counts when it was granted for everybody or for this user, when the resource pre-authorised
+//! the client, or when the client is the resource. Words of OpenID Connect need no consent: they only tell the client
+//! who signed in to it. A token carries all that was granted on its resource, as in Entra, not only what was asked.
+
+use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_storage::db::ReadTx;
+
+use super::{
+    error::{OAuthError, quoted},
+    scopes::{Asked, Values},
+    sql::{self, UserResource},
+    tokens::{Groups, Rights},
+};
+use crate::{
+    ApplicationProperties, PermissionKind, PermissionScope, User, applications,
+    directory_roles::{self, DirectoryRole},
+    seed,
+};
+
+/// More groups than this do not go into a token (Entra: 200 in a JWT).
+const GROUPS_MAX: usize = 200;
+
+/// The client, as far as consent asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientIds {
+    pub(crate) app_id: AppId,
+    /// Its service principal.
+    pub(crate) principal: ObjectId,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Delegation {
+    pub(crate) resource: UserResource,
+    /// The values of granted permissions, in the resource's spelling and order.
+    pub(crate) granted: Vec<String>,
+    /// Permissions that were asked for and not granted yet.
+    pub(crate) missing: Vec<PermissionScope>,
+    /// Whether there is nothing that a token could carry.
+    pub(crate) is_empty: bool,
+}
+
+/// Compares what is asked for with what was granted.
+pub(crate) async fn find(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    client: ClientIds,
+    user: &User,
+    asked: &Asked,
+) -> Result<Delegation, OAuthError> {
+    let resource = resource(tx, tenant, &asked.resource).await?;
+    let words = sql::granted(tx, client.principal, resource.principal, user.id).await?;
+    let pre_authorised = pre_authorised(&resource.properties, client.app_id);
+    let own = resource.app_id == client.app_id;
+    let is_granted = |scope: &PermissionScope| {
+        own || pre_authorised.contains(&scope.id)
+            || words.iter().any(|word| scope.value.as_ref().is_some_and(|v| v.eq_ignore_ascii_case(word)))
+    };
+    let defined = || resource.properties.api.oauth2_permission_scopes.iter().filter(|scope| scope.is_enabled);
+    let granted: Vec<String> =
+        defined().filter(|scope| is_granted(scope)).filter_map(|scope| scope.value.clone()).collect();
+    let wanted: Vec<&PermissionScope> = match &asked.values {
+        Values::Named(values) => named(values, &resource)?,
+        // Interactive `.default`: asked only where nothing was granted before.
+        Values::Default if granted.is_empty() => {
+            let registered = applications::by_app_id(tx, tenant, client.app_id).await?;
+            let registered = registered.map(|application| application.properties).unwrap_or_default();
+            let listed = listed(&registered, resource.app_id);
+            defined().filter(|scope| listed.contains(&scope.id.uuid())).collect()
+        }
+        Values::Default => Vec::new(),
+    };
+    let missing: Vec<PermissionScope> =
+        wanted.into_iter().filter(|scope| !is_granted(scope)).cloned().collect();
+    let only_oidc = matches!(&asked.values, Values::Named(values) if values.is_empty());
+    let is_empty = granted.is_empty() && missing.is_empty() && !own && !only_oidc;
+    Ok(Delegation { resource, granted, missing, is_empty })
+}
+
+/// The resource of that name, if it is in the tenant and may have tokens.
+pub(crate) async fn resource(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<UserResource, OAuthError> {
+    let found = sql::user_resource(tx, tenant, name).await?;
+    found.filter(|found| found.enabled).ok_or_else(|| OAuthError::ResourceNotFound(quoted(name)))
+}
+
+/// The permissions with these values; Graph's words of OpenID Connect are no values.
+pub(crate) fn named<'a>(
+    values: &[String],
+    resource: &'a UserResource,
+) -> Result<Vec<&'a PermissionScope>, OAuthError> {
+    let defined = &resource.properties.api.oauth2_permission_scopes;
+    let find = |value: &String| {
+        let same =
+            |scope: &&PermissionScope| scope.value.as_ref().is_some_and(|v| v.eq_ignore_ascii_case(value));
+        let found = defined.iter().filter(|scope| scope.is_enabled).find(same);
+        found.ok_or_else(|| OAuthError::UnknownScope(quoted(value), resource.name.clone()))
+    };
+    values.iter().map(find).collect()
+}
+
+fn pre_authorised(resource: &ApplicationProperties, client: AppId) -> Vec<hilum_kernel::ScopeId> {
+    let entries = resource.api.pre_authorized_applications.iter().filter(|entry| entry.app_id == client);
+    entries.flat_map(|entry| entry.delegated_permission_ids.iter().copied()).collect()
+}
+
+/// The permissions of the resource that the client's registration lists.
+fn listed(client: &ApplicationProperties, resource: AppId) -> Vec<uuid::Uuid> {
+    let entries = client.required_resource_access.iter().filter(|entry| entry.resource_app_id == resource);
+    entries
+        .flat_map(|entry| &entry.resource_access)
+        .filter(|access| access.kind == PermissionKind::Scope)
+        .map(|access| access.id)
+        .collect()
+}
+
+impl Delegation {
+    /// `scp`. Never empty: a token without it would pass for an application's own.
+    pub(crate) fn scp(&self, asked: &Asked) -> Vec<String> {
+        let mut values = self.granted.clone();
+        if self.resource.app_id == seed::GRAPH_APP_ID || values.is_empty() {
+            for word in asked.oidc.in_scp() {
+                if !values.iter().any(|value| value == word) {
+                    values.push(word.to_owned());
+                }
+            }
+        }
+        if values.is_empty() {
+            values.push("openid".to_owned());
+        }
+        values.sort_unstable_by_key(|value| value.to_ascii_lowercase());
+        values
+    }
+
+    /// The answer's `scope`: all that was granted under full names, and exactly the words that were asked (sheet §2.3).
+    pub(crate) fn echo(&self, asked: &Asked) -> String {
+        if asked.by_resource {
+            return self.scp(asked).join(" ");
+        }
+        let full = self.granted.iter().map(|value| format!("{}/{value}", asked.resource));
+        let mut words: Vec<String> = full.collect();
+        for word in &asked.words {
+            if !words.contains(word) {
+                words.push(word.clone());
+            }
+        }
+        words.join(" ")
+    }
+}
+
+/// What the user is on the resource, whose registration says what goes into the token. A user who has to be assigned
+/// and is not is refused.
+pub(crate) async fn rights(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    user: &User,
+    resource: &UserResource,
+) -> Result<Rights, OAuthError> {
+    if resource.assignment_required && !sql::user_is_assigned(tx, user.id, resource.principal).await? {
+        return Err(OAuthError::UserNotAssigned(resource.properties.display_name.clone()));
+    }
+    let roles = sql::user_roles(tx, user.id, (resource.object_id, resource.principal)).await?;
+    let claims = resource.properties.group_membership_claims.as_deref().unwrap_or_default();
+    let wants = |word: &str| claims.split(',').any(|claim| claim.trim().eq_ignore_ascii_case(word));
+    let graph = resource.app_id == seed::GRAPH_APP_ID;
+    let wids = if graph || wants("DirectoryRole") || wants("All") {
+        directory_roles::of_user(tx, tenant, user.id).await?.into_iter().map(DirectoryRole::id).collect()
+    } else {
+        Vec::new()
+    };
+    let groups = if wants("SecurityGroup") || wants("All") {
+        let groups = sql::user_groups(tx, user.id).await?;
+        if groups.len() > GROUPS_MAX { Groups::TooMany } else { Groups::These(groups) }
+    } else {
+        Groups::Unwanted
+    };
+    Ok(Rights { roles, wids, groups })
+}
+
+/// The names in `optionalClaims.{list}` of a registration.
+pub(crate) fn optional_claims(properties: &ApplicationProperties, list: &str) -> Vec<String> {
+    let entries = properties.optional_claims.as_ref().and_then(|claims| claims.get(list)?.as_array());
+    entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("name")?.as_str().map(str::to_owned))
+        .take(50)
+        .collect()
+}

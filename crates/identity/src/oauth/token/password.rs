@@ -1,0 +1,52 @@
+//! The password grant (RFC 6749 §4.3; sheet §2.11): off, unless an administrator switched it on for the application.
+
+use hilum_kernel::Secret;
+
+use super::{
+    Caller,
+    user::{ForUser, Granted, Step, check_audience},
+};
+use crate::{
+    Identity, Tenant, applications,
+    oauth::{
+        client_authentication::AuthenticatedClient,
+        error::OAuthError,
+        form::Form,
+        scopes::{Asked, Endpoint},
+        tenant::TenantSegment,
+    },
+    sign_in::Origin,
+};
+
+/// Signs the user in with what the client was given.
+pub(super) async fn decide(
+    identity: &Identity,
+    tenant: (&Tenant, TenantSegment),
+    (endpoint, form): (Endpoint, &Form<'_>),
+    client: AuthenticatedClient,
+    caller: &Caller,
+) -> Result<Granted, OAuthError> {
+    let (tenant, segment) = tenant;
+    let asked = Asked::parse(endpoint, form.get("scope"), form.get("resource"))?;
+    let name = form.required("username")?;
+    let password = Secret::new(form.required("password")?.to_owned());
+    let app_id = client.app_id();
+    let registered = applications::by_app_id(&mut identity.0.db.read().await?, tenant.id, app_id).await?;
+    let registered = registered.ok_or_else(|| OAuthError::ApplicationNotFound(app_id.to_string()))?;
+    check_audience(&registered, segment)?;
+    // Before the password is looked at: the grant is no way to try passwords where it is off.
+    if registered.properties.allow_password_grant != Some(true) {
+        return Err(OAuthError::PasswordGrantOff(app_id.to_string()));
+    }
+    let origin = Origin { address: caller.address, correlation: caller.correlation, app_id };
+    let signed_in = identity.sign_in_with_password(name, password, origin).await?;
+    let request = ForUser {
+        client,
+        user: signed_in.user,
+        asked,
+        authenticated_at_ms: signed_in.at_ms,
+        step: Step::Begin,
+        client_info: form.get("client_info") == Some("1"),
+    };
+    identity.grant_to_user(tenant, endpoint, request, caller).await
+}
