@@ -26,6 +26,7 @@ pub(crate) fn all(house: &House) -> Router {
 fn descriptions(origin: &str) -> Vec<(&'static str, serde_json::Value)> {
     vec![
         ("identity", hilum_identity::openapi(origin)),
+        ("graph", hilum_identity::graph_openapi(origin)),
         ("dicom", hilum_dicom::openapi(&format!("{origin}/dicom"))),
     ]
 }

@@ -53,7 +53,7 @@ pub use credentials::{
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
 pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
-pub use graph::{Graph, check_filter};
+pub use graph::{Graph, check_filter, openapi as graph_openapi};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
@@ -115,6 +115,8 @@ pub(crate) struct Inner {
     pub(crate) throttle: oauth::Throttle,
     /// Signs the cursors of lists.
     pub(crate) cursor_key: query::CursorKey,
+    /// Bounds what one caller of the Graph API asks for.
+    pub(crate) graph_throttle: graph::Throttle,
     /// Checks the tokens that the Graph API is called with; made at the first call.
     pub(crate) graph_validator: tokio::sync::OnceCell<hilum_access::Validator>,
     /// Keys refresh tokens.
@@ -141,6 +143,7 @@ impl Identity {
             seal_key: parts.master_key.derive("identity signing keys v1")?,
             secret_key: parts.master_key.derive("identity client secrets v1")?,
             cursor_key: query::CursorKey::derive(&parts.master_key)?,
+            graph_throttle: graph::Throttle::default(),
             graph_validator: tokio::sync::OnceCell::new(),
             db: parts.db,
             clock: parts.clock,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use hilum_audit::{Actor, AuditLog};
 use hilum_jose::MasterKey;
 use hilum_kernel::{Secret, SeededRandom, TestClock};
-use hilum_storage::{contract::TestDb, db::Migrations};
+use hilum_storage::{
+    contract::TestDb,
+    db::{Migrations, Sql, Statement},
+};
 use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
@@ -95,6 +98,14 @@ impl Fixture {
         let principal = self.identity.create_service_principal(&actor(), &id).await.unwrap();
         let secret = self.identity.add_secret(&actor(), &id, NewSecret::default()).await.unwrap();
         Client { application, principal, secret }
+    }
+
+    /// SQLite's plan for a statement.
+    pub(crate) async fn plan(&self, statement: &Statement) -> String {
+        let mut tx = self.test_db.db.read().await.unwrap();
+        let sql: Sql = Box::leak(format!("EXPLAIN QUERY PLAN {}", statement.text()).into_boxed_str());
+        let rows = tx.fetch_all(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.text(3).unwrap()).collect::<Vec<_>>().join("\n")
     }
 
     /// The trail, oldest first: action, outcome, target, detail.

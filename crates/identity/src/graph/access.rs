@@ -36,6 +36,8 @@ pub(crate) enum Owned {
     Own,
     /// Any signed-in user with the delegated permission reaches everything.
     AnyUser,
+    /// Whoever has a token: for what authorises its parts by themselves.
+    AnyCaller,
 }
 
 /// How far a caller reaches. Handlers honour it.
@@ -111,10 +113,9 @@ impl Access {
     pub(crate) fn reach(&self, caller: &Caller) -> Result<Reach, Denied> {
         match caller {
             Caller::Operator => Ok(Reach::All),
+            _ if self.owned == Owned::AnyCaller => Ok(Reach::All),
+            Caller::App(_) if self.owned == Owned::Own => Err(Denied::NeedsUser),
             Caller::App(app) => {
-                if self.owned == Owned::Own {
-                    return Err(Denied::NeedsUser);
-                }
                 let by_app_role = has_any(&app.roles, self.application);
                 let by_directory_role = self.roles.iter().any(|role| app.directory_roles.contains(role));
                 let by_ownership = matches!(self.owned, Owned::Objects | Owned::NewObjects)
@@ -135,7 +136,7 @@ impl Access {
                 match self.owned {
                     Owned::Own => Ok(Reach::Own(user.id)),
                     _ if by_role => Ok(Reach::All),
-                    Owned::AnyUser => Ok(Reach::All),
+                    Owned::AnyUser | Owned::AnyCaller => Ok(Reach::All),
                     Owned::Objects | Owned::Groups => Ok(Reach::Owned(owner)),
                     Owned::NewObjects if developer => Ok(Reach::Owned(owner)),
                     Owned::NewObjects | Owned::Never => Err(Denied::Privileges),

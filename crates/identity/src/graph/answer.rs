@@ -25,6 +25,8 @@ pub(super) enum Content {
     Object(Value),
     /// A part of a list.
     Page(Page<Value>),
+    /// JSON that stays as it is.
+    Bare(Value),
     /// Plain text.
     Text(String),
 }
@@ -67,5 +69,12 @@ impl Answer {
 
     fn new(status: StatusCode, noun: &'static str, content: Content) -> Self {
         Self { status, content, context: noun, version: None }
+    }
+}
+
+impl Answer {
+    /// 200 with JSON that is no directory object: as it is, without context and selection.
+    pub(crate) fn bare(value: Value) -> Self {
+        Self::new(StatusCode::OK, "", Content::Bare(value))
     }
 }

@@ -1,5 +1,7 @@
 //! Bodies: JSON objects within limits, free of the annotations that SDKs write at any depth (`@odata.type`).
 
+use std::sync::OnceLock;
+
 use hilum_kernel::ObjectId;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -18,10 +20,10 @@ const BOUND_MAX: usize = 20;
 /// A request's body.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Body {
-    /// The members without annotations. Nothing when there was no body.
-    members: Option<Map<String, Value>>,
-    /// The outermost annotations: `@odata.id`, `owners@odata.bind`.
-    annotations: Map<String, Value>,
+    /// As it was sent. Nothing when there was no body.
+    sent: Option<Map<String, Value>>,
+    /// The members without annotations, made when they are asked for.
+    members: OnceLock<Map<String, Value>>,
 }
 
 impl Body {
@@ -51,10 +53,12 @@ impl Body {
         let Value::Object(members) = value else {
             return Err(GraphError::bad_request("The request's body must be a JSON object."));
         };
-        let (annotations, members): (Map<_, _>, Map<_, _>) =
-            members.into_iter().partition(|(name, _)| is_annotation(name));
-        let members = members.into_iter().map(|(name, value)| (name, clean(value))).collect();
-        Ok(Self { members: Some(members), annotations })
+        Ok(Self { sent: Some(members), members: OnceLock::new() })
+    }
+
+    /// As it was sent, annotations and all: for bodies that hold bodies.
+    pub(super) const fn sent(&self) -> Option<&Map<String, Value>> {
+        self.sent.as_ref()
     }
 
     /// The members.
@@ -62,12 +66,14 @@ impl Body {
     /// # Errors
     /// 400 when there is no body.
     pub(crate) fn object(&self) -> Result<&Map<String, Value>, GraphError> {
-        self.members.as_ref().ok_or_else(|| GraphError::bad_request("Empty Payload. JSON content expected."))
+        let empty = || GraphError::bad_request("Empty Payload. JSON content expected.");
+        let sent = self.sent.as_ref().ok_or_else(empty)?;
+        Ok(self.members.get_or_init(|| cleaned(sent)))
     }
 
     /// The members, none when there is no body.
     pub(crate) fn optional_object(&self) -> Map<String, Value> {
-        self.members.clone().unwrap_or_default()
+        self.object().cloned().unwrap_or_default()
     }
 
     /// The object that a `$ref` request names: `{"@odata.id":"HOST/v1.0/directoryObjects/{id}"}`.
@@ -80,7 +86,7 @@ impl Body {
                 "The body must be {\"@odata.id\": \"…/directoryObjects/{id}\"} with the object's id.",
             )
         };
-        self.annotations.get("@odata.id").and_then(Value::as_str).and_then(object_of).ok_or_else(wrong)
+        self.annotation("@odata.id").and_then(Value::as_str).and_then(object_of).ok_or_else(wrong)
     }
 
     /// The objects bound to a property: `"owners@odata.bind": ["HOST/v1.0/users/{id}"]`. None when absent.
@@ -89,12 +95,18 @@ impl Body {
     /// 400 for anything that names no object, or too many.
     pub(crate) fn bound(&self, property: &str) -> Result<Vec<ObjectId>, GraphError> {
         let name = format!("{property}@odata.bind");
-        let Some(value) = self.annotations.get(&name) else { return Ok(Vec::new()) };
+        let Some(value) = self.annotation(&name) else { return Ok(Vec::new()) };
         let wrong = || {
             GraphError::request(format!("'{name}' must be an array of at most {BOUND_MAX} URLs of objects."))
         };
         let urls = value.as_array().filter(|urls| urls.len() <= BOUND_MAX).ok_or_else(wrong)?;
         urls.iter().map(|url| url.as_str().and_then(object_of).ok_or_else(wrong)).collect()
+    }
+}
+
+impl Body {
+    fn annotation(&self, name: &str) -> Option<&Value> {
+        self.sent.as_ref()?.get(name)
     }
 }
 
@@ -149,14 +161,15 @@ fn check(value: &Value, depth: usize, items: &mut usize) -> Result<(), GraphErro
 }
 
 /// Without annotations at any depth.
-fn clean(value: Value) -> Value {
+fn cleaned(members: &Map<String, Value>) -> Map<String, Value> {
+    let kept = members.iter().filter(|(name, _)| !is_annotation(name));
+    kept.map(|(name, value)| (name.clone(), clean(value))).collect()
+}
+
+fn clean(value: &Value) -> Value {
     match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(name, _)| !is_annotation(name))
-            .map(|(name, value)| (name, clean(value)))
-            .collect(),
-        Value::Array(items) => items.into_iter().map(clean).collect(),
-        other => other,
+        Value::Object(members) => Value::Object(cleaned(members)),
+        Value::Array(items) => items.iter().map(clean).collect(),
+        other => other.clone(),
     }
 }

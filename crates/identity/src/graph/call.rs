@@ -2,13 +2,14 @@
 
 use hilum_audit::Actor;
 use hilum_storage::db::Row;
+use hilum_web::RequestContext;
 use serde_json::Value;
 
 use super::{
     access::Reach,
     body::Body,
     caller::Caller,
-    error::GraphError,
+    error::{Envelope, GraphError},
     odata::Options,
     path::{Key, Keys},
 };
@@ -39,6 +40,12 @@ pub(crate) struct Call {
     pub(crate) create_if_missing: bool,
     /// Who it is to the audit trail.
     pub(crate) actor: Actor,
+    /// `https://HOST/v1.0`.
+    pub(crate) base: String,
+    /// What ties the answer to the request.
+    pub(super) envelope: Envelope,
+    /// Where it comes from.
+    pub(super) context: RequestContext,
 }
 
 impl Call {

@@ -21,14 +21,12 @@ const READ: Access = Access {
     application: &[
         "RoleManagement.Read.Directory",
         "RoleManagement.ReadWrite.Directory",
-        "RoleManagement.Read.All",
         "Directory.Read.All",
         "Directory.ReadWrite.All",
     ],
     delegated: &[
         "RoleManagement.Read.Directory",
         "RoleManagement.ReadWrite.Directory",
-        "RoleManagement.Read.All",
         "Directory.Read.All",
         "Directory.ReadWrite.All",
         "Directory.AccessAsUser.All",

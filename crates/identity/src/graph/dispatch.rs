@@ -2,6 +2,8 @@
 //!
 //! One door: path → operation → access → handler → reply. An operation that is not in the table does not exist.
 
+use hilum_audit::{Action, Event, Outcome};
+use hilum_web::RequestContext;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -31,6 +33,10 @@ pub(super) struct Request {
     pub(super) query: String,
     pub(super) body: Body,
     pub(super) if_match: Option<String>,
+    /// What ties the answer to the request.
+    pub(super) envelope: Envelope,
+    /// Where it comes from.
+    pub(super) context: RequestContext,
     /// `Prefer`, as sent.
     pub(super) prefer: Option<String>,
 }
@@ -43,6 +49,8 @@ pub(super) struct Reply {
     pub(super) etag: Option<String>,
     pub(super) retry_after_s: Option<u64>,
     pub(super) allow: Option<String>,
+    /// Where the new object is.
+    pub(super) location: Option<String>,
     /// Which preference was followed.
     pub(super) preference_applied: Option<&'static str>,
 }
@@ -64,17 +72,41 @@ impl Reply {
             etag: None,
             retry_after_s: error.retry_after_s,
             allow: error.allow.clone(),
+            location: None,
             preference_applied: None,
         }
     }
 }
 
-/// Answers a request of a known caller.
+/// Answers a request of a known caller. Refusals for want of rights are noted in the audit trail.
 pub(super) async fn dispatch(
     identity: &Identity,
     caller: Caller,
     request: Request,
 ) -> Result<Reply, GraphError> {
+    if let Some(id) = caller.object_id()
+        && let Some(wait_s) = identity.0.graph_throttle.take(id, identity.0.clock.now_ms())
+    {
+        return Err(GraphError::throttled(wait_s));
+    }
+    let actor = caller.actor();
+    let target = format!("{} {}", request.method, request.path);
+    let (source, correlation) = (request.context.client_address, request.context.correlation);
+    let result = answer(identity, caller, request).await;
+    if let Err(error) = &result
+        && error.status == StatusCode::FORBIDDEN
+    {
+        let mut event = Event::new(Action::AccessRefused, Outcome::Refused, actor);
+        event.target = Some(target);
+        event.source = source.map(|address| address.to_string());
+        event.correlation = Some(correlation);
+        event.detail = Some(error.message.clone());
+        identity.0.audit.submit(event).await.map_err(|_| GraphError::unavailable())?;
+    }
+    result
+}
+
+async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result<Reply, GraphError> {
     let mut segments = path::parse(&request.path)?;
     let counted = request.method == Method::GET
         && segments.len() > 1
@@ -115,6 +147,9 @@ pub(super) async fn dispatch(
         if_match: request.if_match.clone(),
         return_representation,
         create_if_missing: prefers("create-if-missing"),
+        base: request.base.clone(),
+        envelope: request.envelope.clone(),
+        context: request.context.clone(),
     };
     let answer = (operation.handler)(call).await?;
     let mut reply = if counted { count_of(answer)? } else { render(identity, answer, &request, &options)? };
@@ -176,7 +211,15 @@ fn count_of(answer: Answer) -> Result<Reply, GraphError> {
 }
 
 const fn reply(status: StatusCode, content: ReplyContent) -> Reply {
-    Reply { status, content, etag: None, retry_after_s: None, allow: None, preference_applied: None }
+    Reply {
+        status,
+        content,
+        etag: None,
+        retry_after_s: None,
+        allow: None,
+        location: None,
+        preference_applied: None,
+    }
 }
 
 fn render(
@@ -185,11 +228,17 @@ fn render(
     request: &Request,
     options: &Options,
 ) -> Result<Reply, GraphError> {
+    let mut location = None;
     let etag = answer.version.map(|version| format!("W/\"{version}\""));
     let content = match answer.content {
         Content::Empty => ReplyContent::Empty,
         Content::Text(text) => ReplyContent::Text(text),
+        Content::Bare(value) => ReplyContent::Json(value),
         Content::Object(value) => {
+            if answer.status == StatusCode::CREATED {
+                let id = value.get("id").and_then(Value::as_str);
+                location = id.map(|id| format!("{}{}/{id}", request.base, request.path));
+            }
             let mut object = selected(value, &options.select)?;
             if let Value::Object(members) = &mut object
                 && request.surface == Surface::Graph
@@ -204,7 +253,7 @@ fn render(
         }
         Content::Page(page) => ReplyContent::Json(list(identity, page, answer.context, (request, options))?),
     };
-    Ok(Reply { etag, ..reply(answer.status, content) })
+    Ok(Reply { etag, location, ..reply(answer.status, content) })
 }
 
 fn list(
@@ -280,6 +329,12 @@ pub(super) async fn operate(
     let version = ["/v1.0/", "/beta/"].into_iter().find(|version| path.starts_with(version));
     let path = version.and_then(|version| path.get(version.len() - 1..)).unwrap_or(path);
     let arm = ["/subscriptions/", "/providers/"].iter().any(|prefix| path.starts_with(prefix));
+    let id = identity.0.random.uuid().to_string();
+    let envelope = Envelope {
+        date: identity.0.clock.now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+        request_id: id.clone(),
+        client_request_id: id,
+    };
     let result = async {
         let request = Request {
             surface: if arm { Surface::Arm } else { Surface::Graph },
@@ -289,6 +344,8 @@ pub(super) async fn operate(
             query: query.to_owned(),
             body: body.map(Body::of).transpose()?.unwrap_or_default(),
             if_match: None,
+            envelope: envelope.clone(),
+            context: RequestContext::default(),
             prefer: None,
         };
         dispatch(identity, Caller::Operator, request).await
@@ -297,9 +354,7 @@ pub(super) async fn operate(
         if let Some(source) = &error.source {
             tracing::error!(error = source.as_ref() as &dyn std::error::Error, "a local operation failed");
         }
-        let id = identity.0.random.uuid().to_string();
-        let date = identity.0.clock.now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
-        Reply::of_error(&error, &Envelope { date, request_id: id.clone(), client_request_id: id })
+        Reply::of_error(&error, &envelope)
     });
     let value = match reply.content {
         ReplyContent::Empty => Value::Null,

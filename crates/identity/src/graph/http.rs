@@ -62,7 +62,7 @@ async fn answer(
         return finished(preflight(&headers), &request_id);
     }
     let envelope = envelope(&identity, &headers, &request_id);
-    let reply = match handle(&identity, surface, request).await {
+    let reply = match handle(&identity, surface, (&context, &envelope), request).await {
         Ok(reply) => reply,
         Err(error) => {
             log(&error, &context, &request_id);
@@ -72,7 +72,12 @@ async fn answer(
     finished(respond(&identity, reply), &request_id)
 }
 
-async fn handle(identity: &Identity, surface: Surface, request: HttpRequest) -> Result<Reply, GraphError> {
+async fn handle(
+    identity: &Identity,
+    surface: Surface,
+    (context, envelope): (&RequestContext, &Envelope),
+    request: HttpRequest,
+) -> Result<Reply, GraphError> {
     let caller = identity.graph_caller(request.headers()).await?;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
@@ -97,6 +102,8 @@ async fn handle(identity: &Identity, surface: Surface, request: HttpRequest) -> 
         if_match: text(header::IF_MATCH),
         prefer: (!prefer.is_empty()).then(|| prefer.join(",")),
         method: parts.method,
+        envelope: envelope.clone(),
+        context: context.clone(),
     };
     dispatch::dispatch(identity, caller, request).await
 }
@@ -149,6 +156,7 @@ fn respond(identity: &Identity, reply: Reply) -> Response {
     set(header::ETAG, reply.etag);
     set(header::RETRY_AFTER, reply.retry_after_s.map(|seconds| seconds.to_string()));
     set(header::ALLOW, reply.allow);
+    set(header::LOCATION, reply.location);
     set(HeaderName::from_static("preference-applied"), reply.preference_applied.map(str::to_owned));
     if reply.status == StatusCode::UNAUTHORIZED {
         let challenge = format!(

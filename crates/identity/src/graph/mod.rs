@@ -14,6 +14,7 @@
 pub(crate) mod access;
 mod answer;
 mod applications;
+mod batch;
 mod body;
 mod call;
 pub(crate) mod caller;
@@ -26,9 +27,11 @@ mod groups;
 mod http;
 mod me;
 mod odata;
+mod openapi;
 mod operation;
 mod organization;
 mod path;
+mod throttle;
 mod token;
 mod users;
 
@@ -48,11 +51,15 @@ pub(crate) use access::{Access, Reach};
 pub(crate) use answer::Answer;
 pub(crate) use call::Call;
 pub(crate) use error::GraphError;
+pub(crate) use odata::parse_filter;
+pub use openapi::openapi;
 pub(crate) use operation::Operation;
 pub(crate) use path::Key;
+pub(crate) use throttle::Throttle;
 
 /// Everything the API does: one line for each noun.
 const GRAPH: &[&[Operation]] = &[
+    batch::OPERATIONS,
     applications::OPERATIONS,
     users::OPERATIONS,
     me::OPERATIONS,
@@ -117,5 +124,5 @@ impl Graph {
 /// # Errors
 /// [`IdentityError::UnsupportedQuery`] or [`IdentityError::Invalid`] with what is wrong with it.
 pub fn check_filter(text: &str) -> Result<(), IdentityError> {
-    odata::parse_filter(text).map(drop).map_err(|error| IdentityError::invalid("$filter", error.message))
+    parse_filter(text).map(drop).map_err(|error| IdentityError::invalid("$filter", error.message))
 }

@@ -154,6 +154,9 @@ impl Compiler<'_> {
     }
 
     fn joined(&mut self, all: &[Expr], sense: Sense, and: bool, in_item: bool) -> Result<(), IdentityError> {
+        if all.is_empty() {
+            return Err(unsupported("an empty condition"));
+        }
         self.statement.push("(");
         for (index, expr) in all.iter().enumerate() {
             if index > 0 {

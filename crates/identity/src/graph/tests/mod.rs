@@ -1,5 +1,9 @@
 //! The API on the wire, and its authorization.
 
+mod authorization;
+mod batch;
+mod wire;
+
 use axum::body::Body;
 use http::{Method, Request, StatusCode, request::Builder};
 use http_body_util::BodyExt as _;
@@ -54,6 +58,16 @@ impl Fixture {
     pub(crate) async fn as_admin(&self) -> Session<'_> {
         let admin = self.identity.find_user("admin@contoso.local").await.unwrap();
         self.as_user(&admin, "Directory.AccessAsUser.All Application.ReadWrite.All").await
+    }
+
+    /// Calls as the first administrator with every delegated permission there is.
+    pub(crate) async fn as_admin_with_all_scopes(&self) -> Session<'_> {
+        let id = crate::seed::GRAPH_APP_ID.to_string();
+        let graph = self.identity.find_application(&id).await.unwrap().properties;
+        let scopes: Vec<String> =
+            graph.api.oauth2_permission_scopes.into_iter().filter_map(|scope| scope.value).collect();
+        let admin = self.identity.find_user("admin@contoso.local").await.unwrap();
+        self.as_user(&admin, &scopes.join(" ")).await
     }
 
     /// Calls without a token.
