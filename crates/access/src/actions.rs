@@ -1,6 +1,10 @@
 //! Data actions, and how roles and scopes give them (DESIGN §4; Azure: role definitions of the DICOM service).
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -158,10 +162,54 @@ pub enum RightsFrom {
 }
 
 /// What each role and each scope gives. Names are compared exactly.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rights {
     roles: HashMap<String, Actions>,
     scopes: HashMap<String, Actions>,
+    live: LiveRoles,
+}
+
+/// Roles that change while the service runs: whoever holds a copy replaces them for all. A role of the table that stays
+/// comes before one of the same name here.
+#[derive(Debug, Clone, Default)]
+pub struct LiveRoles(Arc<RwLock<HashMap<String, Actions>>>);
+
+impl LiveRoles {
+    /// Replaces all of them.
+    ///
+    /// # Errors
+    /// [`InvalidRole`] for the first one that cannot be; then nothing is replaced.
+    pub fn replace<'r>(
+        &self,
+        roles: impl IntoIterator<Item = &'r RoleDefinition>,
+    ) -> Result<(), InvalidRole> {
+        let mut table = HashMap::new();
+        for role in roles {
+            table.insert(role.name.clone(), role.actions()?);
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = table;
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> Option<Actions> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+}
+
+impl RoleDefinition {
+    /// What it gives.
+    fn actions(&self) -> Result<Actions, InvalidRole> {
+        if let Some(scope) = self.scopes.iter().find(|scope| *scope != "/") {
+            return Err(InvalidRole::Scope { role: self.name.clone(), scope: scope.clone() });
+        }
+        let sum = |names: &[String]| {
+            names.iter().try_fold(Actions::NONE, |set, name| match actions_named(name) {
+                Some(actions) => Ok(set.or(actions)),
+                None => Err(InvalidRole::Action { role: self.name.clone(), action: name.clone() }),
+            })
+        };
+        Ok(sum(&self.data_actions)?.without(sum(&self.not_data_actions)?))
+    }
 }
 
 impl Default for Rights {
@@ -182,6 +230,7 @@ impl Default for Rights {
                 ("Dicom.Read", read),
                 ("user_impersonation", Actions::ALL),
             ]),
+            live: LiveRoles::default(),
         }
     }
 }
@@ -189,21 +238,12 @@ impl Default for Rights {
 impl Rights {
     /// A table without any entry.
     pub fn none() -> Self {
-        Self { roles: HashMap::new(), scopes: HashMap::new() }
+        Self { roles: HashMap::new(), scopes: HashMap::new(), live: LiveRoles::default() }
     }
 
     /// Adds a role, or replaces the one of that name.
     pub fn define_role(&mut self, role: &RoleDefinition) -> Result<(), InvalidRole> {
-        if let Some(scope) = role.scopes.iter().find(|scope| *scope != "/") {
-            return Err(InvalidRole::Scope { role: role.name.clone(), scope: scope.clone() });
-        }
-        let sum = |names: &[String]| {
-            names.iter().try_fold(Actions::NONE, |set, name| match actions_named(name) {
-                Some(actions) => Ok(set.or(actions)),
-                None => Err(InvalidRole::Action { role: role.name.clone(), action: name.clone() }),
-            })
-        };
-        let actions = sum(&role.data_actions)?.without(sum(&role.not_data_actions)?);
+        let actions = role.actions()?;
         self.roles.insert(role.name.clone(), actions);
         Ok(())
     }
@@ -213,9 +253,18 @@ impl Rights {
         self.scopes.insert(scope.to_owned(), actions);
     }
 
+    /// Takes further roles from there, whatever they are at the moment.
+    #[must_use]
+    pub fn with_live_roles(self, live: LiveRoles) -> Self {
+        Self { live, ..self }
+    }
+
     /// What these roles give together.
     pub fn of_roles<'a>(&self, roles: impl IntoIterator<Item = &'a str>) -> Actions {
-        sum_of(&self.roles, roles)
+        roles
+            .into_iter()
+            .filter_map(|name| self.roles.get(name).copied().or_else(|| self.live.get(name)))
+            .fold(Actions::NONE, Actions::or)
     }
 
     /// What these scopes give together.
@@ -277,6 +326,27 @@ mod tests {
         assert_eq!(rights.of_scopes(["Dicom.Read", "openid"]), Actions::of(DataAction::Read));
         assert_eq!(rights.of_scopes(["user_impersonation"]), Actions::ALL);
         assert_eq!(rights.of_scopes(["DICOM Data Owner"]), Actions::NONE);
+    }
+
+    #[test]
+    fn live_roles_change_for_whoever_looks_at_them() {
+        let live = LiveRoles::default();
+        let rights = Rights::default().with_live_roles(live.clone());
+        let role = |name: &str, action: &str| RoleDefinition {
+            name: name.to_owned(),
+            data_actions: vec![action.to_owned()],
+            not_data_actions: Vec::new(),
+            scopes: vec!["/".to_owned()],
+        };
+        assert_eq!(rights.of_roles(["keeper"]), Actions::NONE);
+        live.replace(&[role("keeper", "write"), role("DICOM Data Reader", "*")]).unwrap();
+        assert_eq!(rights.of_roles(["keeper"]), Actions::of(DataAction::Write));
+        // The table that stays comes first.
+        assert_eq!(rights.of_roles(["DICOM Data Reader"]), Actions::of(DataAction::Read));
+        assert!(live.replace(&[role("keeper", "read"), role("x", "reed")]).is_err());
+        assert_eq!(rights.of_roles(["keeper"]), Actions::of(DataAction::Write));
+        live.replace(&[]).unwrap();
+        assert_eq!(rights.of_roles(["keeper"]), Actions::NONE);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use actions::{Actions, DataAction, InvalidRole, Rights, RightsFrom, RoleDefinition};
+pub use actions::{Actions, DataAction, InvalidRole, LiveRoles, Rights, RightsFrom, RoleDefinition};
 pub use authorities::{Authority, ClaimNames, InProcessKeys, KeyHint, KeySource, KeysUnavailable};
 pub use bearer::bearer_token;
 pub use caller::{Caller, CallerKind};

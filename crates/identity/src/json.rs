@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, PermissionGrant,
-    PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, SecretInfo,
-    ServicePrincipal, SigningKeyInfo, User,
+    PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, RoleOrigin,
+    SecretInfo, ServicePrincipal, SigningKeyInfo, User,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -198,7 +198,7 @@ pub fn role_definition(role: &RoleDefinition) -> Value {
         RoleKind::Directory => &["microsoft.directory/*"],
     };
     json!({
-        "assignableScopes": ["/"],
+        "assignableScopes": role.assignable_scopes,
         "description": role.description,
         "id": role_definition_id(role),
         "name": role.id.to_string(),
@@ -206,10 +206,13 @@ pub fn role_definition(role: &RoleDefinition) -> Value {
             "actions": actions,
             "dataActions": role.data_actions,
             "notActions": [],
-            "notDataActions": [],
+            "notDataActions": role.not_data_actions,
         }],
         "roleName": role.name,
-        "roleType": "BuiltInRole",
+        "roleType": match role.origin {
+            RoleOrigin::BuiltIn => "BuiltInRole",
+            RoleOrigin::Custom | RoleOrigin::Configured => "CustomRole",
+        },
         "type": "Microsoft.Authorization/roleDefinitions",
     })
 }
@@ -229,7 +232,7 @@ pub fn role_assignment(assignment: &RoleAssignment) -> Value {
         "principalId": assignment.principal_id.to_string(),
         "principalName": assignment.principal_name,
         "principalType": assignment.principal_kind.as_str(),
-        "roleDefinitionId": role_definition_id(assignment.role),
+        "roleDefinitionId": role_definition_id(&assignment.role),
         "roleDefinitionName": assignment.role.name,
         "scope": assignment.scope,
         "type": "Microsoft.Authorization/roleAssignments",

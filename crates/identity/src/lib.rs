@@ -59,7 +59,8 @@ pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
 pub use privileges::Holder;
 pub use role_assignments::{
-    NewRoleAssignment, PrincipalRef, RoleAssignment, RoleAssignmentFilter, RoleDefinition, RoleKind,
+    ConfiguredRole, NewRoleAssignment, NewRoleDefinition, PrincipalRef, RoleAssignment, RoleAssignmentFilter,
+    RoleDefinition, RoleKind, RoleOrigin,
 };
 pub use schema::MIGRATIONS;
 pub use seed::DICOM_APP_ID;

@@ -23,6 +23,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 12, name: "user_details", sql: users::SCHEMA_DETAILS },
         Migration { number: 13, name: "group_details", sql: groups::SCHEMA_DETAILS },
         Migration { number: 14, name: "seeded_item", sql: seed::SCHEMA },
+        Migration { number: 15, name: "role_definition", sql: role_assignments::SCHEMA_CUSTOM },
         Migration { number: 16, name: "refresh_session", sql: sessions::SCHEMA },
         Migration { number: 17, name: "device_code", sql: oauth::DEVICE_SCHEMA },
     ],

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, future::BoxFuture};
 use hilum_access::{
-    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, PlainHttp, RemoteKeys,
+    Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, LiveRoles, PlainHttp, RemoteKeys,
     RemoteKeysOptions, Rights, RightsFrom, RoleDefinition, Validator, ValidatorOptions,
 };
-use hilum_identity::{DICOM_APP_ID, Identity};
+use hilum_identity::{ConfiguredRole, DICOM_APP_ID, Identity};
 use hilum_jose::VerifyingKey;
 
 use super::Ground;
@@ -45,8 +45,26 @@ fn rights(settings: &Dicom) -> Result<Rights> {
     Ok(rights)
 }
 
-async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Arc<Rights>) -> Result<Authority> {
+/// The roles of the configuration, to be assigned and to ride in Hilum's own tokens. Where only other issuers count,
+/// there is nobody to assign them to.
+pub(super) fn configured_roles(settings: &Dicom) -> Vec<ConfiguredRole> {
+    if settings.foreign_only {
+        return Vec::new();
+    }
+    let roles = settings.role_definitions.iter();
+    roles
+        .map(|role| ConfiguredRole {
+            name: role.name.clone(),
+            data_actions: role.data_actions.clone(),
+            not_data_actions: role.not_data_actions.clone(),
+        })
+        .collect()
+}
+
+async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Rights) -> Result<Authority> {
     let tenant = identity.tenant().await?;
+    let roles = LiveRoles::default();
+    let rights = rights.clone().with_live_roles(roles.clone());
     let mut audiences = vec![
         DICOM_APP_ID.to_string(),
         AZURE_AUDIENCE.to_owned(),
@@ -59,9 +77,9 @@ async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Arc<R
         issuers: vec![identity.v1_issuer(tenant), identity.v2_issuer(tenant)],
         audiences,
         tenant: Some(tenant.id.to_string()),
-        keys: Arc::new(OwnKeys(identity.clone())),
+        keys: Arc::new(Own { identity: identity.clone(), roles }),
         claims: ClaimNames::default(),
-        rights: Arc::clone(rights),
+        rights: Arc::new(rights),
         rights_from: RightsFrom::ScopesAndRoles,
     })
 }
@@ -101,18 +119,39 @@ fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) 
     })
 }
 
-/// Hilum's own keys, without a detour over HTTP. A change of keys counts at once in the process that makes it, and
-/// within half a minute in the others: so long they remember the keys.
-struct OwnKeys(Identity);
+/// What Hilum's own tokens are checked against, without a detour over HTTP. A change of keys counts at once in the
+/// process that makes it, and within half a minute in the others: so long they remember the keys. What roles of one's
+/// own give is looked up for each token that was not seen before.
+struct Own {
+    identity: Identity,
+    roles: LiveRoles,
+}
 
-impl KeySource for OwnKeys {
+impl Own {
+    async fn look_up(&self) -> Result<Vec<VerifyingKey>> {
+        let roles = self.identity.data_roles().await?;
+        let roles: Vec<RoleDefinition> = roles
+            .into_iter()
+            .map(|role| RoleDefinition {
+                name: role.name,
+                data_actions: role.data_actions,
+                not_data_actions: role.not_data_actions,
+                scopes: Vec::new(),
+            })
+            .collect();
+        self.roles.replace(&roles)?;
+        Ok(self.identity.public_keys().await?)
+    }
+}
+
+impl KeySource for Own {
     fn find<'a>(
         &'a self,
         hint: KeyHint<'a>,
     ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
         async move {
-            let keys = self.0.public_keys().await.map_err(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "the signing keys cannot be read");
+            let keys = self.look_up().await.map_err(|error| {
+                tracing::error!(error = format!("{error:#}"), "the signing keys or roles cannot be read");
                 KeysUnavailable
             })?;
             let keys: Vec<Arc<VerifyingKey>> = keys.into_iter().map(Arc::new).collect();

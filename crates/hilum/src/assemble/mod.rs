@@ -158,6 +158,8 @@ impl House {
         let directory = Directory::open(&ground, origin).await?;
         let init = directory.init(&ground.config.identity.domain, None, None).await?;
         let Directory { db, audit, identity, origin, tasks } = directory;
+        let roles = authorities::configured_roles(&ground.config.dicom);
+        Box::pin(identity.configure_roles(&roles)).await.context("dicom.role_definitions")?;
         let blobs = Blobs::open(&ground.config.blobs.to_storage(ground.data.path()), ground.data.staging())
             .context("cannot open the store for DICOM files")?;
         let validator = Arc::new(authorities::validator(&ground, &identity, &origin).await?);

@@ -138,7 +138,7 @@ impl Running {
             Some(listener) => listener.local_addr()?.port(),
             None => anyhow::bail!("nothing to listen on"),
         };
-        let house = House::build(ground.clone(), http.origin(port)?).await?;
+        let house = Box::pin(House::build(ground.clone(), http.origin(port)?)).await?;
         let tls = if http.plain {
             None
         } else {

@@ -22,7 +22,8 @@ use hilum_storage::db::ReadTx;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    IdentityError, RoleDefinition, RoleKind, ServicePrincipal, Stamp, applications, seed, service_principals,
+    IdentityError, RoleDefinition, RoleKind, ServicePrincipal, Stamp, applications, role_assignments, seed,
+    service_principals,
 };
 
 pub(crate) use change::ensure_may_change_application;
@@ -176,7 +177,7 @@ pub(crate) async fn ensure_may_give_role(
     if role.kind == RoleKind::DicomData {
         let resource = service_principals::by_app_id(tx, tenant, seed::DICOM_APP_ID).await?;
         let Some(resource) = resource else { return Ok(()) };
-        let role = (AppRoleId::new(role.id), Some(role.name));
+        let role = (AppRoleId::new(role.id), Some(role.name.as_str()));
         return ensure_may_assign(tx, tenant, stamp, &resource, role).await;
     }
     match means(tx, tenant, stamp).await? {
@@ -186,6 +187,16 @@ pub(crate) async fn ensure_may_give_role(
             denied(format!("only a Global Administrator may assign the directory role {}", role.name))
         }
     }
+}
+
+/// Before a data role is made, changed or removed: whoever does that gives any right to the data to those who have it.
+pub(crate) async fn ensure_may_define_roles(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    let owner = role_assignments::required_role("DICOM Data Owner")?;
+    ensure_may_give_role(tx, tenant, stamp, &owner).await
 }
 
 /// Before somebody joins a group, or becomes its owner: who is in it has the group's roles.

@@ -319,7 +319,7 @@ async fn administrators_of_applications_stay_below_global_ones() {
             assert_eq!(verdict.is_ok(), allowed, "{scope}: {verdict:?}");
         }
         for name in ["Global Administrator", "Application Administrator", "DICOM Data Owner"] {
-            let role = role_assignments::required_role(name).unwrap();
+            let role = &role_assignments::required_role(name).unwrap();
             let verdict = ask!(fixture, administrator, |tx, tenant, stamp| ensure_may_give_role(
                 tx, tenant, &stamp, role
             ));

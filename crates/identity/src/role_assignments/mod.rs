@@ -3,11 +3,14 @@
 //! Owns `role_assignment`. A data role also becomes an app role assignment on the DICOM service's principal, in the
 //! same transaction: that is how it gets into the `roles` of tokens.
 
+mod custom;
 mod definitions;
 mod sql;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
@@ -22,11 +25,13 @@ use crate::{
     grants, groups, privileges, seed, service_principals, users,
 };
 
+pub use custom::{ConfiguredRole, NewRoleDefinition};
+use definitions::BuiltIn;
 pub(crate) use definitions::{DEFINITIONS, find as built_in};
-pub use definitions::{RoleDefinition, RoleKind};
+pub use definitions::{RoleDefinition, RoleKind, RoleOrigin};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, insert};
+pub(crate) use sql::{SCHEMA, SCHEMA_CUSTOM, insert};
 
 /// Azure's scopes are resource IDs of a few hundred characters.
 const SCOPE_CHARS_MAX: usize = 1000;
@@ -39,7 +44,7 @@ pub struct RoleAssignment {
     /// Its GUID.
     pub id: Uuid,
     /// The role.
-    pub role: &'static RoleDefinition,
+    pub role: Arc<RoleDefinition>,
     /// To whom.
     pub principal_id: ObjectId,
     /// What kind of object that is.
@@ -94,8 +99,8 @@ impl Identity {
     /// The built-in roles, or the one with this name or GUID.
     pub fn role_definitions(name: Option<&str>) -> Vec<RoleDefinition> {
         match name {
-            Some(name) => definitions::find(name).into_iter().copied().collect(),
-            None => DEFINITIONS.to_vec(),
+            Some(name) => definitions::find(name).into_iter().map(BuiltIn::definition).collect(),
+            None => DEFINITIONS.iter().map(BuiltIn::definition).collect(),
         }
     }
 
@@ -118,10 +123,10 @@ impl Identity {
             .db
             .write(input, |tx, (tenant, new, (id, grant_id), stamp)| {
                 async move {
-                    let role = required_role(&new.role)?;
-                    privileges::ensure_may_give_role(tx, *tenant, stamp, role).await?;
+                    let role = custom::required(tx, *tenant, &new.role).await?;
+                    privileges::ensure_may_give_role(tx, *tenant, stamp, &role).await?;
                     let principal = principal(tx, *tenant, &new.principal).await?;
-                    ensure_assignable(tx, *tenant, role, &principal).await?;
+                    ensure_assignable(tx, *tenant, &role, &principal).await?;
                     let mut assignment = RoleAssignment {
                         id: *id,
                         role,
@@ -273,6 +278,20 @@ async fn remove(
     Ok(())
 }
 
+/// Removes all assignments of a role that is about to go.
+async fn remove_of_role(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    role: Uuid,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    let selection = sql::Selection { role: Some(role), ..sql::Selection::default() };
+    for assignment in sql::select(tx, tenant, &selection).await? {
+        remove(tx, tenant, &assignment, stamp).await?;
+    }
+    Ok(())
+}
+
 /// Removes all assignments of a principal that is about to go.
 pub(crate) async fn delete_of_principal(tx: &mut WriteTx, principal: ObjectId) -> Result<(), DbError> {
     sql::delete_of_principal(tx, principal).await
@@ -340,7 +359,10 @@ async fn selection(
     }
     Ok(sql::Selection {
         ids: filter.ids.clone(),
-        role: filter.role.as_deref().map(required_role).transpose()?.map(|role| role.id),
+        role: match &filter.role {
+            Some(name) => Some(custom::required(tx, tenant, name).await?.id),
+            None => None,
+        },
         principal: match &filter.principal {
             Some(reference) => Some(principal(tx, tenant, reference).await?.id),
             None => None,
@@ -350,6 +372,7 @@ async fn selection(
 }
 
 /// The built-in role with this name or GUID.
-pub(crate) fn required_role(name: &str) -> Result<&'static RoleDefinition, IdentityError> {
-    definitions::find(name).ok_or_else(|| IdentityError::not_found("role", name))
+pub(crate) fn required_role(name: &str) -> Result<Arc<RoleDefinition>, IdentityError> {
+    let found = definitions::find(name).map(|role| Arc::new(role.definition()));
+    found.ok_or_else(|| IdentityError::not_found("role", name))
 }
