@@ -223,7 +223,7 @@ pub(crate) async fn create(
     if group.assignable_to_role {
         // Who makes such a group decides who will have its roles.
         let role = role_assignments::required_role("Global Administrator")?;
-        privileges::ensure_may_give_role(tx, tenant, stamp, role).await?;
+        privileges::ensure_may_give_role(tx, tenant, stamp, &role).await?;
     }
     for (relation, objects) in [(Relation::Members, &bound.members), (Relation::Owners, &bound.owners)] {
         if !objects.is_empty() {
