@@ -146,6 +146,9 @@ impl GroupList {
         Ok(match self {
             Self::Members => groups::edges(tx, group, Relation::Members, after, limit).await?,
             Self::Owners => groups::edges(tx, group, Relation::Owners, after, limit).await?,
+            Self::TransitiveMembers if groups::inner(tx, group).await?.len() == 1 => {
+                groups::edges(tx, group, Relation::Members, after, limit).await?
+            }
             Self::TransitiveMembers => groups::transitive_members(tx, group, after, limit).await?,
         })
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     BoundObjects, DirectoryObject, Group, GroupList, IdentityError, Relation,
-    groups::{self, OF_GROUP, OWNING_GROUP},
+    groups::{self, OF_GROUP},
     query::{Comparison, Expr, ListQuery, Literal},
 };
 
@@ -198,17 +198,7 @@ async fn list_objects(call: Call, which: GroupList) -> Result<Answer, GraphError
     call.expands_only(&[])?;
     let id = find(&call).await?.id;
     let query = call.list_query(&crate::directory_objects::COLLECTION)?;
-    let page = match which {
-        GroupList::Members => {
-            let query = query.within(OF_GROUP, id);
-            call.identity.page_directory_objects(&query).await?
-        }
-        GroupList::Owners => {
-            let query = query.within(OWNING_GROUP, id);
-            call.identity.page_directory_objects(&query).await?
-        }
-        GroupList::TransitiveMembers => call.identity.page_transitive_members(id, query).await?,
-    };
+    let page = call.identity.page_group(id, which, query).await?;
     directory_objects::answer(&call, page).await
 }
 

@@ -29,10 +29,15 @@ pub(crate) const SCHEMA_DETAILS: Sql =
     CREATE UNIQUE INDEX directory_group_unique_name ON directory_group (tenant_id, unique_name_folded);
     ALTER TABLE group_member ADD COLUMN tenant_id TEXT NOT NULL DEFAULT '';
     ALTER TABLE group_member ADD COLUMN member_kind TEXT NOT NULL DEFAULT 'User';
+    CREATE INDEX group_member_kind ON group_member (group_id, member_kind, member_id);
     CREATE TABLE group_owner (
         group_id TEXT NOT NULL, owner_id TEXT NOT NULL, owner_kind TEXT NOT NULL, PRIMARY KEY (group_id, owner_id));
     CREATE INDEX group_owner_owner ON group_owner (owner_id, group_id);
-    CREATE INDEX role_assignment_role ON role_assignment (tenant_id, role_id, principal_id)";
+    CREATE INDEX role_assignment_role ON role_assignment (tenant_id, role_id, principal_id);
+    CREATE VIEW directory_object AS
+        SELECT id, tenant_id, display_name_folded FROM directory_user
+        UNION ALL SELECT id, tenant_id, display_name_folded FROM directory_group
+        UNION ALL SELECT id, tenant_id, display_name_folded FROM service_principal";
 
 /// Entra's limit is higher; beyond this, a list of members is no longer something people look at.
 const MEMBERS_MAX: i64 = 100_000;
@@ -44,7 +49,7 @@ const BY_ID: Sql = "SELECT id, display_name, mail_nickname, description, created
     assignable_to_role, unique_name FROM directory_group
     WHERE id = $1 AND tenant_id = $2";
 const BY_IDS: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
-    assignable_to_role, unique_name FROM directory_group WHERE tenant_id = ";
+    assignable_to_role, unique_name FROM directory_group WHERE id IN (";
 const INSERT: Sql = "INSERT INTO directory_group (id, tenant_id, display_name, display_name_folded, mail_nickname,
     mail_nickname_folded, description, created_at_ms, visibility, assignable_to_role, unique_name, unique_name_folded)
     VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
@@ -139,8 +144,9 @@ pub(crate) async fn by_ids(
         return Ok(Vec::new());
     }
     let mut statement = Statement::new(BY_IDS);
-    statement.bind(tenant);
-    statement.push(" AND id IN (").bind_list(ids.iter().copied()).push(") LIMIT ").bind(limit(LIST_MAX));
+    // As in users: the tenant must not tempt SQLite's planner.
+    statement.bind_list(ids.iter().copied()).push(") AND tenant_id || '' = ").bind(tenant);
+    statement.push(" LIMIT ").bind(limit(LIST_MAX));
     tx.fetch_all_of(&statement).await?.iter().map(read).collect()
 }
 

@@ -89,6 +89,21 @@ impl Cursor {
         })
     }
 
+    /// Behind an item of a list that is ordered by its key alone.
+    pub(crate) fn behind(collection: &Collection, id: String) -> Self {
+        let (table, order) = (collection.table.to_owned(), "id".to_owned());
+        Self { table, order, descending: false, place: Place::Text(id.clone()), id }
+    }
+
+    /// The key to go on behind, of a list that is ordered by it alone.
+    ///
+    /// # Errors
+    /// [`IdentityError::Invalid`] where it belongs to another list or order.
+    pub(crate) fn key(&self, collection: &Collection) -> Result<&str, IdentityError> {
+        let same = self.table == collection.table && self.order == "id" && !self.descending;
+        if same { Ok(&self.id) } else { Err(Self::misplaced()) }
+    }
+
     /// The place and key to go on behind.
     ///
     /// # Errors
