@@ -5,25 +5,37 @@
 
 mod account;
 mod app;
+mod assignment;
+mod change;
 mod completion;
+mod consent;
 mod context;
 mod credential;
 mod demo;
-#[expect(dead_code, reason = "commands move to it one by one")]
 mod directory;
 mod doctor;
 mod failure;
+mod federated;
+mod find;
+mod group;
 mod init;
 mod key;
 mod login;
 mod output;
+mod owner;
 mod permission;
+mod rbac;
 mod rest;
 mod role;
 mod serve;
+mod signed_in;
 mod sp;
+mod table;
 mod user;
 pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -108,6 +120,9 @@ enum Command {
     /// Users.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// The directory, in the spelling of `az ad`.
     #[command(subcommand)]
     Ad(AdCommand),
@@ -144,6 +159,12 @@ enum AdCommand {
     /// Users.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// The user who is signed in.
+    #[command(subcommand)]
+    SignedInUser(signed_in::SignedInUserCommand),
 }
 
 /// Parses the arguments, runs one command, prints its result, and says how the process ends.
@@ -164,7 +185,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
             return 1;
         }
     };
-    let (format, query) = ((cli.global.output, None), cli.global.query.clone());
+    let (format, query) = ((cli.global.output, table::columns(&cli.command)), cli.global.query.clone());
     // Boxed, because the futures of all commands together are large.
     let answer = runtime.block_on(Box::pin(execute(cli, given)));
     // What is still reading from a slow disk or name server need not be waited for.
@@ -250,6 +271,10 @@ async fn execute(cli: Cli, given: Origins) -> Answer {
         Command::App(command) | Command::Ad(AdCommand::App(command)) => app::run(&context, command).await,
         Command::Sp(command) | Command::Ad(AdCommand::Sp(command)) => sp::run(&context, command).await,
         Command::User(command) | Command::Ad(AdCommand::User(command)) => user::run(&context, command).await,
+        Command::Group(command) | Command::Ad(AdCommand::Group(command)) => {
+            group::run(&context, command).await
+        }
+        Command::Ad(AdCommand::SignedInUser(command)) => signed_in::run(&context, command).await,
         Command::Role(command) => role::run(&context, command).await,
         Command::Account(command) => account::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,

@@ -1,12 +1,14 @@
 //! `hilum user …`: users, as `az ad user`.
 
 use clap::{Args, Subcommand};
-use hilum_audit::Actor;
-use hilum_identity::{Identity, NewUser, UserChange, UserFilter, json as graph};
 use hilum_kernel::Secret;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::{Answer, Context, Failure, app::LIST_DEFAULT};
+use super::{
+    Answer, Context, Failure, app,
+    directory::{DirectoryClient, quoted, shown, text},
+    find, group,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
@@ -20,6 +22,8 @@ pub(crate) enum UserCommand {
     Update(UpdateArgs),
     /// Delete a user.
     Delete(Id),
+    /// List the groups that the user is a member of, also through other groups.
+    GetMemberGroups(MemberGroupsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -38,10 +42,20 @@ pub(crate) struct CreateArgs {
     /// The password; `-` reads it from standard input, where no other process sees it.
     #[arg(long)]
     password: String,
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        default_value = "false",
+        visible_alias = "force-change-password-next-login"
+    )]
     force_change_password_next_sign_in: bool,
+    /// The part of the user principal name before the @ by default.
     #[arg(long)]
     mail_nickname: Option<String>,
+    /// Who the user is in another directory.
+    #[arg(long)]
+    immutable_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -62,62 +76,114 @@ pub(crate) struct UpdateArgs {
     id: Id,
     #[arg(long)]
     display_name: Option<String>,
-    #[arg(long, num_args = 1)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     account_enabled: Option<bool>,
     #[arg(long)]
     mail: Option<String>,
+    #[arg(long)]
+    mail_nickname: Option<String>,
     /// A new password; `-` reads it from standard input.
     #[arg(long)]
     password: Option<String>,
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        default_value = "false",
+        requires = "password",
+        visible_alias = "force-change-password-next-login"
+    )]
     force_change_password_next_sign_in: bool,
 }
 
-pub(crate) async fn run(context: &Context, command: UserCommand) -> Answer {
-    let actor = Actor::operator();
-    context
-        .with_directory(async |identity| match command {
-            UserCommand::Create(arguments) => {
-                let new = NewUser {
-                    user_principal_name: arguments.user_principal_name,
-                    display_name: arguments.display_name,
-                    mail_nickname: arguments.mail_nickname,
-                    password: password(arguments.password)?,
-                    force_change_password_next_sign_in: arguments.force_change_password_next_sign_in,
-                };
-                Ok(Some(graph::user(&identity.create_user(&actor, new).await?)))
-            }
-            UserCommand::List(arguments) => list(identity, arguments).await.map(Some),
-            UserCommand::Show(id) => Ok(Some(graph::user(&identity.find_user(&id.id).await?))),
-            UserCommand::Update(arguments) => {
-                let change = UserChange {
-                    display_name: arguments.display_name,
-                    account_enabled: arguments.account_enabled,
-                    mail: arguments.mail,
-                    password: arguments.password.map(password).transpose()?,
-                    force_change_password_next_sign_in: arguments.force_change_password_next_sign_in,
-                    ..UserChange::default()
-                };
-                identity.update_user(&actor, &arguments.id.id, change).await?;
-                Ok(None)
-            }
-            UserCommand::Delete(id) => {
-                identity.delete_user(&actor, &id.id).await?;
-                Ok(None)
-            }
-        })
-        .await
+#[derive(Debug, Args)]
+pub(crate) struct MemberGroupsArgs {
+    #[command(flatten)]
+    id: Id,
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    security_enabled_only: Option<bool>,
 }
 
-async fn list(identity: &Identity, arguments: ListArgs) -> Result<Value, Failure> {
-    let filter = match (&arguments.display_name, &arguments.upn, &arguments.filter) {
-        (Some(name), ..) => UserFilter::DisplayNamePrefix(name.clone()),
-        (_, Some(name), _) => UserFilter::UserPrincipalName(name.clone()),
-        (_, _, Some(filter)) => UserFilter::parse_odata(filter)?,
-        _ => UserFilter::All,
+pub(crate) async fn run(context: &Context, command: UserCommand) -> Answer {
+    context.with_client(async |client| on(context, client, command).await).await
+}
+
+async fn on(context: &Context, client: &DirectoryClient, command: UserCommand) -> Answer {
+    match command {
+        UserCommand::Create(arguments) => create(client, arguments).await.map(Some),
+        UserCommand::List(arguments) => {
+            let mut conditions = Vec::from_iter(arguments.filter);
+            conditions.extend(arguments.upn.map(|name| format!("userPrincipalName eq {}", quoted(&name))));
+            conditions.extend(
+                arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))),
+            );
+            // az's list of users has no --all and no end.
+            app::listed(context, client, "/v1.0/users", (conditions, true)).await.map(Some)
+        }
+        UserCommand::Show(id) => Ok(Some(shown(find::user(client, &id.id).await?))),
+        UserCommand::Update(arguments) => update(client, arguments).await,
+        UserCommand::Delete(id) => {
+            let found = find::user(client, &id.id).await?;
+            client.delete(&find::user_path(text(&found, "id"))).await?;
+            Ok(None)
+        }
+        UserCommand::GetMemberGroups(arguments) => {
+            let found = find::user(client, &arguments.id.id).await?;
+            let path = find::user_path(text(&found, "id"));
+            let ids = group::member_of(client, &path, arguments.security_enabled_only).await?;
+            let groups = find::by_ids(client, &ids).await?;
+            let name = |id: &String| {
+                let group = groups.iter().find(|group| text(group, "id") == id);
+                json!({"displayName": group.map(|group| text(group, "displayName")), "id": id})
+            };
+            Ok(Some(ids.iter().map(name).collect()))
+        }
+    }
+}
+
+async fn create(client: &DirectoryClient, arguments: CreateArgs) -> Result<Value, Failure> {
+    let name = arguments.user_principal_name;
+    let nickname =
+        arguments.mail_nickname.unwrap_or_else(|| name.split('@').next().unwrap_or_default().to_owned());
+    let mut body = json!({
+        "accountEnabled": true,
+        "displayName": arguments.display_name,
+        "mailNickname": nickname,
+        "passwordProfile": {
+            "forceChangePasswordNextSignIn": arguments.force_change_password_next_sign_in,
+            "password": password(arguments.password)?.expose(),
+        },
+        "userPrincipalName": name,
+    });
+    if let (Some(id), Some(members)) = (arguments.immutable_id, body.as_object_mut()) {
+        members.insert("onPremisesImmutableId".to_owned(), id.into());
+    }
+    client.post("/v1.0/users", body).await.map(shown)
+}
+
+async fn update(client: &DirectoryClient, arguments: UpdateArgs) -> Answer {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        members.extend(value.map(|value| (name.to_owned(), value)));
     };
-    let limit = matches!(filter, UserFilter::All).then_some(LIST_DEFAULT);
-    Ok(identity.list_users(&filter, limit).await?.iter().map(graph::user).collect())
+    put("displayName", arguments.display_name.map(Value::from));
+    put("accountEnabled", arguments.account_enabled.map(Value::from));
+    put("mail", arguments.mail.map(Value::from));
+    put("mailNickname", arguments.mail_nickname.map(Value::from));
+    let profile = match arguments.password {
+        Some(text) => Some(json!({
+            "forceChangePasswordNextSignIn": arguments.force_change_password_next_sign_in,
+            "password": password(text)?.expose(),
+        })),
+        None => None,
+    };
+    put("passwordProfile", profile);
+    if members.is_empty() {
+        return Err(Failure::Usage("say what is to change".to_owned()));
+    }
+    let found = find::user(client, &arguments.id.id).await?;
+    client.patch(&find::user_path(text(&found, "id")), Value::Object(members)).await?;
+    Ok(None)
 }
 
 fn password(text: String) -> Result<Secret<String>, Failure> {

@@ -16,11 +16,13 @@ use crate::{
 
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// RFC 8628 §3.2: five seconds where the server says nothing; and nobody waits longer than this between two questions.
-const INTERVAL_SECONDS_DEFAULT: u64 = 5;
-const INTERVAL_SECONDS_MAX: u64 = 60;
+/// RFC 8628 §3.2, §3.5: five seconds where the server says nothing, five more whenever it says `slow_down`.
+const INTERVAL_STEP: Duration = Duration::from_secs(5);
+/// Nobody waits longer than this between two questions.
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
+const CODE_SECONDS_DEFAULT: u64 = 900;
 /// A code that lives longer than this is a mistake of the server.
-const CODE_SECONDS_MAX: i64 = 3600;
+const CODE_SECONDS_MAX: u64 = 3600;
 
 /// One tenant's endpoints at one server.
 pub(crate) struct Authority<'a> {
@@ -43,8 +45,8 @@ pub(crate) struct Tokens {
 pub(crate) struct DeviceCode {
     secret: Secret<String>,
     pub(crate) message: String,
-    interval: u64,
-    expires_in: i64,
+    interval: Duration,
+    life: Duration,
 }
 
 /// A form's fields. Every value may be a secret.
@@ -75,23 +77,25 @@ impl Authority<'_> {
             ),
             message => message.to_owned(),
         };
-        let interval = number(&answer, "interval").and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = |member| number(&answer, member).and_then(|seconds| u64::try_from(seconds).ok());
+        let life = seconds("expires_in").unwrap_or(CODE_SECONDS_DEFAULT).clamp(1, CODE_SECONDS_MAX);
+        let interval = seconds("interval").map_or(INTERVAL_STEP, Duration::from_secs);
         Ok(DeviceCode {
             secret,
             // It is printed as it is: no control characters reach the terminal.
             message: message.chars().filter(|letter| !letter.is_control()).collect(),
-            interval: interval.unwrap_or(INTERVAL_SECONDS_DEFAULT).clamp(1, INTERVAL_SECONDS_MAX),
-            expires_in: number(&answer, "expires_in").unwrap_or(900).clamp(1, CODE_SECONDS_MAX),
+            interval: interval.clamp(Duration::from_secs(1), INTERVAL_MAX),
+            life: Duration::from_secs(life),
         })
     }
 
     /// RFC 8628 §3.4: asks until the person has decided or the code has ended.
     pub(crate) async fn poll(&self, client_id: &str, code: &DeviceCode) -> Result<Tokens, Failure> {
         let mut interval = code.interval;
-        let mut left = code.expires_in;
-        while left > 0 {
-            tokio::time::sleep(Duration::from_secs(interval)).await;
-            left -= i64::try_from(interval).unwrap_or(left);
+        let mut waited = Duration::ZERO;
+        while waited < code.life {
+            tokio::time::sleep(interval).await;
+            waited += interval;
             let form = vec![
                 ("grant_type", plain(DEVICE_GRANT)),
                 ("client_id", plain(client_id)),
@@ -101,10 +105,8 @@ impl Authority<'_> {
             match self.post("token", form).await? {
                 Ok(answer) => return tokens(&answer),
                 Err(refusal) if refusal.error == "authorization_pending" => {}
-                // RFC 8628 §3.5: five seconds more for this and all later questions.
-                Err(refusal) if refusal.error == "slow_down" => {
-                    interval = (interval + 5).min(INTERVAL_SECONDS_MAX);
-                }
+                // RFC 8628 §3.5: for this and all later questions.
+                Err(refusal) if refusal.error == "slow_down" => interval = slower(interval),
                 Err(refusal) => return Err(refusal.failure()),
             }
         }
@@ -225,6 +227,10 @@ impl Tokens {
     }
 }
 
+fn slower(interval: Duration) -> Duration {
+    (interval + INTERVAL_STEP).min(INTERVAL_MAX)
+}
+
 fn plain(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }
@@ -273,4 +279,124 @@ async fn assertion(
     signed.map(Secret::new).map_err(|error| {
         Failure::Error(format!("{} must hold a certificate and its private key: {error}", file.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::{Router, extract::State, http::StatusCode, response::IntoResponse as _, routing::post};
+
+    use super::*;
+
+    /// Answers what it was told, in order, and remembers what it was asked.
+    #[derive(Clone, Default)]
+    struct Script {
+        answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Script {
+        async fn serve(answers: impl IntoIterator<Item = (u16, Value)>) -> (Self, String) {
+            let script =
+                Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() };
+            let answer = async |State(script): State<Self>, form: String| {
+                script.asked.lock().unwrap().push(form);
+                let (status, body) = script.answers.lock().unwrap().pop_front().expect("an answer");
+                (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+            };
+            let router = Router::new()
+                .route("/t/oauth2/v2.0/token", post(answer))
+                .route("/t/oauth2/v2.0/devicecode", post(answer))
+                .with_state(script.clone());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let server = format!("http://{}", listener.local_addr().unwrap());
+            #[expect(clippy::disallowed_methods, reason = "the test's end is its end")]
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            (script, server)
+        }
+
+        fn asked(&self) -> Vec<String> {
+            self.asked.lock().unwrap().clone()
+        }
+    }
+
+    fn error(name: &str) -> (u16, Value) {
+        (400, json!({"error": name, "error_description": format!("AADSTS1: {name}")}))
+    }
+
+    fn good() -> (u16, Value) {
+        (
+            200,
+            json!({"access_token": "a", "refresh_token": "r", "expires_in": "3599", "token_type": "Bearer"}),
+        )
+    }
+
+    async fn polled(answers: Vec<(u16, Value)>) -> (Result<Tokens, Failure>, Vec<String>) {
+        let (script, server) = Script::serve(answers).await;
+        let http = client::for_server(None).unwrap();
+        let authority = Authority { http: &http, server: &server, tenant: "t" };
+        let code = DeviceCode {
+            secret: plain("d"),
+            message: String::new(),
+            interval: Duration::from_millis(1),
+            life: Duration::from_millis(3),
+        };
+        (authority.poll("c", &code).await, script.asked())
+    }
+
+    #[tokio::test]
+    async fn a_person_signs_in_while_the_command_asks() {
+        let (script, server) = Script::serve([
+            (200, json!({"device_code": "d", "user_code": "ABC", "verification_uri": "https://h/devicelogin",
+                "message": "Open \u{1b}[31mthis", "interval": 7, "expires_in": 900})),
+            (200, json!({"device_code": "d", "user_code": "ABC", "verification_url": "https://h/x", "interval": "99999"})),
+        ])
+        .await;
+        let http = client::for_server(None).unwrap();
+        let authority = Authority { http: &http, server: &server, tenant: "t" };
+        let code = authority.device_code("c", "s offline_access").await.unwrap();
+        assert_eq!(code.message, "Open [31mthis", "no control characters");
+        assert_eq!((code.interval, code.life), (Duration::from_secs(7), Duration::from_mins(15)));
+        let old = authority.device_code("c", "s").await.unwrap();
+        assert!(old.message.contains("https://h/x") && old.message.contains("ABC"), "{}", old.message);
+        assert_eq!(old.interval, INTERVAL_MAX);
+        assert_eq!(script.asked().first().unwrap(), "client_id=c&scope=s+offline_access");
+
+        let (tokens, asked) = polled(vec![error("authorization_pending"), good()]).await;
+        let tokens = tokens.unwrap();
+        assert_eq!((tokens.access_token.expose().as_str(), tokens.expires_in), ("a", 3599));
+        assert_eq!(asked.len(), 2);
+        assert!(asked.iter().all(|form| form.contains("device_code=d") && form.contains("client_id=c")));
+    }
+
+    #[tokio::test]
+    async fn refusals_and_ends_are_told() {
+        let (declined, _) = polled(vec![error("authorization_declined")]).await;
+        assert_eq!(declined.unwrap_err().to_string(), "AADSTS1: authorization_declined");
+        let (late, asked) = polled((0..3).map(|_| error("authorization_pending")).collect()).await;
+        assert!(late.unwrap_err().to_string().contains("hilum login"));
+        assert_eq!(asked.len(), 3);
+        let (empty, _) = polled(vec![(500, json!({}))]).await;
+        assert!(empty.unwrap_err().to_string().contains("without saying why"));
+        let (no_token, _) = polled(vec![(200, json!({"expires_in": 1}))]).await;
+        assert!(no_token.unwrap_err().to_string().contains("no token"));
+        assert_eq!(slower(Duration::from_secs(5)), Duration::from_secs(10));
+        assert_eq!(slower(INTERVAL_MAX), INTERVAL_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_gets_tokens_for_any_resource() {
+        let (script, server) = Script::serve([good()]).await;
+        let http = client::for_server(None).unwrap();
+        let authority = Authority { http: &http, server: &server, tenant: "t" };
+        let tokens = authority.refresh("c", &plain("r-1"), "https://r/.default").await.unwrap();
+        assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
+        let form = script.asked().remove(0);
+        assert!(form.starts_with("grant_type=refresh_token&client_id=c&refresh_token=r-1&scope="), "{form}");
+        assert!(form.contains("https%3A%2F%2Fr%2F.default") && form.contains("offline_access"), "{form}");
+    }
 }
