@@ -192,6 +192,84 @@ fn users_roles_and_keys() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, line by line")]
+fn groups() {
+    let hilum = hilum();
+    let user = |name: &str| {
+        let upn = format!("{name}@contoso.local");
+        hilum.ok(&[
+            "user",
+            "create",
+            "--display-name",
+            name,
+            "--user-principal-name",
+            &upn,
+            "--password",
+            "Long-enough-2",
+            "--query",
+            "id",
+            "-o",
+            "tsv",
+        ])
+    };
+    let (ada, ben) = (user("ada"), user("ben"));
+    let new = ["group", "create", "--display-name", "Radiology", "--mail-nickname", "radiology"];
+    let outer = [
+        "group",
+        "create",
+        "--display-name",
+        "Hospital",
+        "--mail-nickname",
+        "h",
+        "--query",
+        "id",
+        "-o",
+        "tsv",
+    ];
+    let outer = hilum.ok(&outer);
+    let first = shown(&new, &hilum.run(&new));
+    let inner = hilum.ok(&["group", "show", "--group", "Radiology", "--query", "id", "-o", "tsv"]);
+    let text = story(
+        &hilum,
+        &[
+            &new,
+            &["ad", "group", "update", "-g", "Radiology", "--description", "People who read images"],
+            &[
+                "group",
+                "list",
+                "--display-name",
+                "Rad",
+                "--query",
+                "[].[displayName, description]",
+                "-o",
+                "tsv",
+            ],
+            &["group", "member", "add", "--group", "Radiology", "--member-id", &ada],
+            &["group", "member", "add", "--group", "Radiology", "--member-id", &ada],
+            &["group", "member", "add", "--group", "Hospital", "--member-id", &inner],
+            &["group", "member", "list", "--group", "Rad", "--query", "[].userPrincipalName", "-o", "tsv"],
+            &["group", "member", "check", "--group", "Hospital", "--member-id", &ada],
+            &["group", "member", "check", "--group", "Hospital", "--member-id", &ben],
+            &["user", "get-member-groups", "--id", "ada@contoso.local", "--query", "sort([].displayName)"],
+            &["group", "get-member-groups", "-g", &inner, "--query", &format!("contains(@, '{outer}')")],
+            &["group", "owner", "add", "--group", "Radiology", "--owner-object-id", &ben],
+            &["group", "owner", "add", "--group", "Radiology", "--owner-object-id", &ben],
+            &["group", "owner", "list", "--group", "Radiology", "--query", "[].displayName", "-o", "tsv"],
+            &["group", "owner", "remove", "--group", "Radiology", "--owner-object-id", &ben],
+            &["group", "owner", "remove", "--group", "Radiology", "--owner-object-id", &ben],
+            &["group", "member", "remove", "--group", "Radiology", "--member-id", &ada],
+            &["group", "member", "list", "--group", "Radiology"],
+            &["group", "update", "--group", "Radiology"],
+            &["group", "show", "--group", "nobody"],
+            &["group", "delete", "--group", "Radiology"],
+            &["group", "list", "--query", "[].displayName", "-o", "tsv"],
+            &["ad", "signed-in-user", "show"],
+        ],
+    );
+    settings(&hilum).bind(|| insta::assert_snapshot!(format!("{first}\n{text}")));
+}
+
+#[test]
 fn init_again_changes_nothing_and_wrong_directories_are_told() {
     let hilum = hilum();
     let first = hilum.ok(&["init"]);

@@ -7,8 +7,8 @@ use super::{
     Answer, Context, Failure,
     change::ChangeArgs,
     credential,
-    directory::{DirectoryClient, LIST_DEFAULT, all_of, all_shown, quoted, shown, text, with_query},
-    federated, find, owner, permission, signed_in, values,
+    directory::{DirectoryClient, quoted, shown, text, with_query},
+    federated, find, list, owner, permission, signed_in, values,
 };
 
 #[derive(Debug, Subcommand)]
@@ -241,28 +241,7 @@ async fn list(context: &Context, client: &DirectoryClient, arguments: ListArgs) 
         .extend(arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))));
     conditions
         .extend(arguments.identifier_uri.map(|uri| format!("identifierUris/any(s:s eq {})", quoted(&uri))));
-    listed(context, client, "/v1.0/applications", (conditions, arguments.all)).await
-}
-
-/// As `az`: a list without filter stops at 100 unless --all, and says so.
-pub(crate) async fn listed(
-    context: &Context,
-    client: &DirectoryClient,
-    path: &str,
-    (conditions, all): (Vec<String>, bool),
-) -> Result<Value, Failure> {
-    let limit = (!all && conditions.is_empty()).then_some(LIST_DEFAULT);
-    let top = if limit.is_some() { LIST_DEFAULT + 1 } else { 999 };
-    let path = with_query(path, &[("$filter", all_of(conditions)), ("$top", Some(top.to_string()))]);
-    let mut found = client.list(&path, limit.map(|limit| limit + 1)).await?;
-    if let Some(limit) = limit.filter(|limit| found.len() > *limit) {
-        context.warn(
-            "The result is not complete. You can still use '--all' to get all of them, or provide a filter through \
-             command arguments.",
-        );
-        found.truncate(limit);
-    }
-    Ok(all_shown(found))
+    list::listed(context, client, "/v1.0/applications", (conditions, arguments.all)).await
 }
 
 impl Properties {

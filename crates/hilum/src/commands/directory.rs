@@ -12,8 +12,6 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::{client, session::Account};
 
-/// What a list shows without `--all`, as `az` does.
-pub(crate) const LIST_DEFAULT: usize = 100;
 /// The longest list that a command collects.
 const LIST_MAX: usize = 1_000_000;
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Context, Failure, app,
+    Answer, Context, Failure,
     change::ChangeArgs,
     directory::{DirectoryClient, items, quoted, shown, text, with_query},
-    find, owner,
+    find, list, owner,
 };
 
 #[derive(Debug, Subcommand)]
@@ -135,7 +135,7 @@ async fn on(context: &Context, client: &DirectoryClient, command: GroupCommand) 
                 arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))),
             );
             // az's list of groups has no --all and no end.
-            app::listed(context, client, "/v1.0/groups", (conditions, true)).await.map(Some)
+            list::listed(context, client, "/v1.0/groups", (conditions, true)).await.map(Some)
         }
         GroupCommand::Show(group) => Ok(Some(shown(find::group(client, &group.group).await?))),
         GroupCommand::Update(arguments) => update(client, arguments).await,

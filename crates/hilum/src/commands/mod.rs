@@ -20,6 +20,7 @@ mod find;
 mod group;
 mod init;
 mod key;
+mod list;
 mod login;
 mod output;
 mod owner;

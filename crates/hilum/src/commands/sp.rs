@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, Context, Failure,
-    app::{self, Id},
+    app::Id,
     change::ChangeArgs,
     credential::{self, CredentialCommand},
     directory::{DirectoryClient, quoted, shown, text},
-    find, owner, rbac, signed_in,
+    find, list, owner, rbac, signed_in,
 };
 
 #[derive(Debug, Subcommand)]
@@ -121,5 +121,5 @@ async fn list(context: &Context, client: &DirectoryClient, arguments: ListArgs) 
         .extend(arguments.spn.map(|name| format!("servicePrincipalNames/any(c:c eq {})", quoted(&name))));
     conditions
         .extend(arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))));
-    app::listed(context, client, "/v1.0/servicePrincipals", (conditions, arguments.all)).await
+    list::listed(context, client, "/v1.0/servicePrincipals", (conditions, arguments.all)).await
 }

@@ -5,9 +5,9 @@ use hilum_kernel::Secret;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Context, Failure, app,
+    Answer, Context, Failure,
     directory::{DirectoryClient, quoted, shown, text},
-    find, group,
+    find, group, list,
 };
 
 #[derive(Debug, Subcommand)]
@@ -118,7 +118,7 @@ async fn on(context: &Context, client: &DirectoryClient, command: UserCommand) -
                 arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))),
             );
             // az's list of users has no --all and no end.
-            app::listed(context, client, "/v1.0/users", (conditions, true)).await.map(Some)
+            list::listed(context, client, "/v1.0/users", (conditions, true)).await.map(Some)
         }
         UserCommand::Show(id) => Ok(Some(shown(find::user(client, &id.id).await?))),
         UserCommand::Update(arguments) => update(client, arguments).await,
