@@ -1,5 +1,6 @@
 //! Groups, on every database.
 
+use futures::FutureExt as _;
 use hilum_kernel::{GroupId, ObjectId};
 use serde_json::json;
 
@@ -213,5 +214,57 @@ async fn every_rule_of_a_group_is_held() {
     for change in [r#"{"uniqueName":"Other"}"#, r#"{"isAssignableToRole":true}"#] {
         let refused = fixture.identity.update_group(&actor(), group.id, &members(change)).await;
         assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{change}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn data_roles_come_over_several_groups_and_app_roles_over_one() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let client = fixture.client("client").await;
+        let (inner, outer) = (fixture.group("inner").await, fixture.group("outer").await);
+        join(identity, &inner, client.principal.id).await.unwrap();
+        join(identity, &outer, object(&inner)).await.unwrap();
+        let role = NewRoleAssignment {
+            role: "DICOM Data Reader".to_owned(),
+            principal: PrincipalRef::Assignee(outer.id.to_string()),
+            scope: "/".to_owned(),
+        };
+        identity.create_role_assignment(&actor(), role).await.unwrap();
+        // An app role of the same resource, given to the outer group alone.
+        let dicom = identity.find_service_principal(&crate::DICOM_APP_ID.to_string()).await.unwrap();
+        let owner = "58a3b984-7adf-4c20-983a-32417c86fbc8".parse().unwrap();
+        let tenant = identity.tenant().await.unwrap().id;
+        let assignment = crate::AppRoleAssignment {
+            id: "assignment".to_owned(),
+            app_role_id: owner,
+            principal_id: object(&outer),
+            principal_kind: crate::PrincipalKind::Group,
+            resource_id: dicom.id,
+            created_at: crate::timestamp(0),
+        };
+        identity
+            .0
+            .db
+            .write((tenant, assignment), |tx, (tenant, assignment)| {
+                crate::grants::insert_assignment(tx, *tenant, assignment).boxed()
+            })
+            .await
+            .unwrap();
+        let roles = async || {
+            let secret = hilum_kernel::Secret::new(client.secret().to_owned());
+            let asked = "https://dicom.healthcareapis.azure.com";
+            let app_id = client.application.app_id;
+            let credential = crate::ClientCredential::Secret(secret);
+            let token = identity.acquire_token_for_client(app_id, credential, asked).await.unwrap();
+            let payload = token.token.expose().split('.').nth(1).unwrap();
+            let payload = hilum_jose::base64url_decode(payload).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&payload).unwrap()["roles"].clone()
+        };
+        assert_eq!(roles().await, json!(["DICOM Data Reader"]));
+        join(identity, &outer, client.principal.id).await.unwrap();
+        assert_eq!(roles().await, json!(["DICOM Data Owner", "DICOM Data Reader"]));
+        identity.delete_group(&actor(), outer.id).await.unwrap();
+        assert_eq!(roles().await, json!(null));
     }
 }

@@ -15,14 +15,21 @@ const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.ac
     WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
 
 /// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without.
-const RESOURCE: Sql =
-    "SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
+/// App roles come by groups the client is directly in, as in Entra; data roles by groups in groups, too, as in Azure.
+const RESOURCE: Sql = "WITH RECURSIVE member_of (id) AS (
+        SELECT group_id FROM group_member WHERE member_id = $3
+        UNION SELECT m.group_id FROM group_member m JOIN member_of o ON m.member_id = o.id)
+    SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
         n.name, g.app_role_id, r.value
     FROM application_name n
     JOIN application a ON a.object_id = n.application_id
     JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
     LEFT JOIN app_role_assignment g ON g.resource_id = p.id
-        AND g.principal_id IN (SELECT $3 UNION ALL SELECT group_id FROM group_member WHERE member_id = $3)
+        AND g.principal_id IN (SELECT $3 UNION ALL SELECT id FROM member_of)
+        AND (g.principal_id = $3
+            OR g.principal_id IN (SELECT group_id FROM group_member WHERE member_id = $3)
+            OR EXISTS (SELECT 1 FROM role_assignment d
+                WHERE d.principal_id = g.principal_id AND d.role_id = g.app_role_id))
     LEFT JOIN app_role r ON r.application_id = a.object_id AND r.id = g.app_role_id
         AND r.enabled = 1 AND r.for_applications = 1
     WHERE n.tenant_id = $1 AND n.name_folded = $2
