@@ -7,6 +7,7 @@
 
 mod applications;
 mod credentials;
+mod declarative;
 mod directory_objects;
 mod directory_roles;
 mod error;
@@ -49,6 +50,11 @@ pub use applications::{
 };
 pub use credentials::{
     AddedCertificate, AddedSecret, CertificateInfo, Keep, NewCertificate, NewSecret, SecretInfo,
+};
+pub use declarative::{
+    ConfigurationError, ConfigurationFile, ConfigurationPlan, Declaration, DeclaredKind, Desired, Input,
+    LabelSelector, LoadInput, MadeSecret, PlannedAction, PlannedChange, Problem, PropertyChange,
+    SecretTarget, to_yaml,
 };
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;

@@ -3,8 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, grants, groups, oauth, role_assignments, seed, service_principals, sessions,
-    signing_keys, tenants, users,
+    applications, credentials, declarative, grants, groups, oauth, role_assignments, seed,
+    service_principals, sessions, signing_keys, tenants, users,
 };
 
 /// This crate's tables.
@@ -26,5 +26,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 15, name: "role_definition", sql: role_assignments::SCHEMA_CUSTOM },
         Migration { number: 16, name: "refresh_session", sql: sessions::SCHEMA },
         Migration { number: 17, name: "device_code", sql: oauth::DEVICE_SCHEMA },
+        Migration { number: 18, name: "declared_label", sql: declarative::SCHEMA },
     ],
 };

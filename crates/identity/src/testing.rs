@@ -152,6 +152,7 @@ async fn every_statement_prepares() {
             crate::groups::STATEMENTS,
             crate::grants::STATEMENTS,
             crate::role_assignments::STATEMENTS,
+            crate::declarative::STATEMENTS,
             crate::signing_keys::STATEMENTS,
             crate::oauth::STATEMENTS,
             crate::privileges::STATEMENTS,

@@ -8,7 +8,7 @@ use hilum_kernel::Secret;
 use reqwest::Url;
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, OutputFormat,
     directory::{DirectoryClient, Remote},
 };
 use crate::{
@@ -32,6 +32,8 @@ pub(crate) enum Given {
 pub(crate) struct Context {
     pub(crate) ground: Ground,
     pub(super) quiet: bool,
+    /// The format of the output, where one was asked for.
+    pub(super) format: Option<OutputFormat>,
     /// Whether `--data` or `--database` say which store is meant.
     pub(super) data: Given,
     /// The server that is meant, and how it was named.

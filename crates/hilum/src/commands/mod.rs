@@ -5,6 +5,7 @@
 
 mod account;
 mod app;
+mod apply;
 mod change;
 mod completion;
 mod context;
@@ -13,6 +14,7 @@ mod demo;
 #[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod directory;
 mod doctor;
+mod export_config;
 mod failure;
 #[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod find;
@@ -81,8 +83,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "HILUM_SERVER", value_name = "URL")]
     server: Option<String>,
     /// How the result is printed.
-    #[arg(long, short = 'o', global = true, value_enum, default_value_t = OutputFormat::Json)]
-    output: OutputFormat,
+    #[arg(long, short = 'o', global = true, value_enum)]
+    output: Option<OutputFormat>,
     /// A JMESPath expression that picks from the result.
     #[arg(long, global = true, value_name = "JMESPATH")]
     query: Option<String>,
@@ -141,6 +143,10 @@ enum Command {
     Completion(completion::CompletionArgs),
     /// Write the manual's pages.
     Man(completion::ManArgs),
+    /// Make the directory what files say.
+    Apply(apply::ApplyArgs),
+    /// Write the directory in the form that apply reads.
+    ExportConfig(export_config::ExportConfigArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +187,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
             return 1;
         }
     };
-    let (format, query) = ((cli.global.output, None), cli.global.query.clone());
+    let (format, query) = ((cli.global.output.unwrap_or(OutputFormat::Json), None), cli.global.query.clone());
     // Boxed, because the futures of all commands together are large.
     let answer = runtime.block_on(Box::pin(execute(cli, given)));
     // What is still reading from a slow disk or name server need not be waited for.
@@ -257,8 +263,13 @@ async fn execute(cli: Cli, given: Origins) -> Answer {
         Given::Not if ground.environment.get("DATABASE").is_some() => Given::Variable,
         data => data,
     };
-    let context =
-        Context { ground, quiet: global.only_show_errors, data, server: (global.server, given.server) };
+    let context = Context {
+        ground,
+        quiet: global.only_show_errors,
+        format: global.output,
+        data,
+        server: (global.server, given.server),
+    };
     match command {
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Init(arguments) => init::run(&context, arguments).await,
@@ -278,6 +289,8 @@ async fn execute(cli: Cli, given: Origins) -> Answer {
         Command::Logout(arguments) => login::logout(&context, arguments).await,
         Command::Rest(arguments) => rest::run(&context, arguments).await,
         Command::Completion(_) | Command::Man(_) => Ok(None),
+        Command::Apply(arguments) => Box::pin(apply::run(&context, arguments)).await,
+        Command::ExportConfig(arguments) => export_config::run(&context, arguments).await,
     }
 }
 

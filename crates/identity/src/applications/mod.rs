@@ -26,10 +26,13 @@ use crate::{
 
 pub(crate) use filter::Comparison;
 pub(crate) use list::COLLECTION;
-pub(crate) use rules::Policy;
+pub(crate) use rules::{Policy, check as check_rules};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_app_id, by_name, by_object_id, insert, past_prefix, update};
+pub(crate) use sql::{
+    SCHEMA, by_app_id, by_display_name, by_name, by_object_id, by_unique_name, insert, list as select,
+    past_prefix, update,
+};
 
 pub use filter::ApplicationFilter;
 pub use properties::{
@@ -254,7 +257,8 @@ impl Identity {
     }
 }
 
-async fn save(
+/// Checks and writes a changed registration.
+pub(crate) async fn save(
     tx: &mut WriteTx,
     tenant: &Tenant,
     before: &ApplicationProperties,
@@ -269,7 +273,13 @@ async fn save(
     Ok(())
 }
 
-async fn delete(tx: &mut WriteTx, tenant: TenantId, id: &str, stamp: &Stamp) -> Result<(), IdentityError> {
+/// Deletes a registration and what depends on it.
+pub(crate) async fn delete(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: &str,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
     let application = required(tx, tenant, id).await?;
     if application.seeded {
         return Err(IdentityError::invalid("id", "this application belongs to the installation"));

@@ -83,6 +83,26 @@ pub(crate) async fn by_name(
     one(tx.fetch_optional(BY_NAME, &[folded(name).into(), tenant.into()]).await?)
 }
 
+/// By name, in any case: the first two, which tell one from several.
+pub(crate) async fn by_display_name(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Vec<Application>, IdentityError> {
+    list(tx, tenant, &ApplicationFilter::DisplayName(name.to_owned()), Some(2)).await
+}
+
+/// By `uniqueName`, in any case.
+pub(crate) async fn by_unique_name(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<Application>, IdentityError> {
+    let all = list(tx, tenant, &ApplicationFilter::All, None).await?;
+    let same = |other: &String| folded(other) == folded(name);
+    Ok(all.into_iter().find(|application| application.properties.unique_name.as_ref().is_some_and(same)))
+}
+
 pub(crate) async fn list(
     tx: &mut ReadTx,
     tenant: TenantId,

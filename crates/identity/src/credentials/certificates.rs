@@ -11,7 +11,7 @@ use super::{Keep, check_display_name, sql};
 use crate::{Identity, IdentityError, Stamp, applications, error::OnDuplicate as _, privileges};
 
 /// An assertion without thumbprint is tried with each of them.
-const CERTIFICATES_MAX: usize = 10;
+pub(super) const CERTIFICATES_MAX: usize = 10;
 
 /// A registered certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Owns `client_secret`, `client_certificate` and `user_password`. Nothing here can be turned back into a secret.
 
 mod certificates;
+mod declared;
 pub(crate) mod passwords;
 mod secrets;
 mod sql;
@@ -19,7 +20,9 @@ use crate::{Application, IdentityError};
 pub(crate) use secrets::hash;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, certificates_of_client};
+pub(crate) use sql::{
+    SCHEMA, certificates as certificates_of, certificates_of_client, secrets as secrets_of,
+};
 
 pub use certificates::{AddedCertificate, CertificateInfo, NewCertificate};
 pub use secrets::{AddedSecret, NewSecret, SecretInfo};

@@ -11,13 +11,13 @@ use super::{Keep, check_display_name, sql, two_years_after};
 use crate::{Identity, IdentityError, Stamp, applications, privileges};
 
 /// Enough for any rotation; a token request looks at each of them.
-const SECRETS_MAX: usize = 50;
+pub(super) const SECRETS_MAX: usize = 50;
 /// Entra's alphabet: safe in forms, headers, shells and URLs.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789~.";
 /// 43 characters of 6 bits (5 the first) carry 257 bits.
 const SECRET_CHARS: usize = 43;
 /// How much of it is kept readable, so that its owner can tell it from others.
-const HINT_CHARS: usize = 3;
+pub(super) const HINT_CHARS: usize = 3;
 
 /// A client secret without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Identity {
             .await
     }
 
-    fn secret_text(&self) -> Secret<String> {
+    pub(super) fn secret_text(&self) -> Secret<String> {
         let mut bytes = [0; SECRET_CHARS];
         self.0.random.fill(&mut bytes);
         // The low bits of a random byte choose without bias: six for 64 characters, five for a letter to begin with,
@@ -167,7 +167,7 @@ async fn add(tx: &mut WriteTx, input: &Input) -> Result<AppId, IdentityError> {
     Ok(application.app_id)
 }
 
-fn check_times(info: &SecretInfo, now: Timestamp) -> Result<(), IdentityError> {
+pub(super) fn check_times(info: &SecretInfo, now: Timestamp) -> Result<(), IdentityError> {
     if info.ends_at <= info.starts_at || info.ends_at <= now {
         return Err(IdentityError::invalid("endDateTime", "must lie after the start and in the future"));
     }

@@ -20,7 +20,10 @@ use crate::{
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, delete_assignment, delete_of_principal, insert_assignment};
+pub(crate) use sql::{
+    SCHEMA, all_grants as all, assignments_to, delete_assignment, delete_of_principal, grant as find,
+    insert_assignment,
+};
 
 /// Who a delegated permission holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,14 +178,7 @@ impl Identity {
         self.0
             .db
             .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
-                async move {
-                    if !sql::delete_grant(tx, *tenant, id).await? {
-                        return Err(IdentityError::not_found("permission grant", id));
-                    }
-                    stamp.record(tx, Action::ConsentRevoked, id, None).await?;
-                    Ok(())
-                }
-                .boxed()
+                remove_grant(tx, *tenant, id, stamp).boxed()
             })
             .await
     }
@@ -228,6 +224,35 @@ impl Identity {
     ) -> Result<Vec<AppRoleAssignment>, IdentityError> {
         Ok(sql::assignments_of(&mut self.0.db.read().await?, principal).await?)
     }
+}
+
+/// Takes delegated permissions back.
+pub(crate) async fn remove_grant(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: &str,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    if !sql::delete_grant(tx, tenant, id).await? {
+        return Err(IdentityError::not_found("permission grant", id));
+    }
+    stamp.record(tx, Action::ConsentRevoked, id, None).await?;
+    Ok(())
+}
+
+/// Makes a grant say exactly these scopes, as a step of a larger transaction.
+pub(crate) async fn declare_grant(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    (client, resource_id, principal): (ObjectId, ObjectId, Option<ObjectId>),
+    scopes: &[String],
+    means: (&String, &Stamp),
+) -> Result<(), IdentityError> {
+    let client = service_principals::required(tx, tenant, &client.to_string()).await?;
+    let (resource, application) = resource(tx, tenant, &resource_id.to_string()).await?;
+    check_scopes(&application, scopes)?;
+    set_grant(tx, tenant, (&client, &resource), principal, scopes.join(" "), means).await?;
+    Ok(())
 }
 
 /// Grants what is asked of one resource.

@@ -38,6 +38,8 @@ const INSERT_ASSIGNMENT: Sql = "INSERT INTO app_role_assignment
     ON CONFLICT (principal_id, resource_id, app_role_id) DO NOTHING";
 const ASSIGNMENTS_OF: Sql = "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
     FROM app_role_assignment WHERE principal_id = $1 ORDER BY created_at_ms, id LIMIT 10000";
+const ASSIGNMENTS_TO: Sql = "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
+    FROM app_role_assignment WHERE resource_id = $1 ORDER BY created_at_ms, id LIMIT 100000";
 const DELETE_ASSIGNMENT: Sql =
     "DELETE FROM app_role_assignment WHERE principal_id = $1 AND resource_id = $2 AND app_role_id = $3";
 const DELETE_ASSIGNMENTS_OF: Sql =
@@ -53,6 +55,7 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     DELETE_GRANTS_OF,
     INSERT_ASSIGNMENT,
     ASSIGNMENTS_OF,
+    ASSIGNMENTS_TO,
     DELETE_ASSIGNMENT,
     DELETE_ASSIGNMENTS_OF,
 ];
@@ -123,6 +126,13 @@ pub(crate) async fn assignments_of(
     principal: ObjectId,
 ) -> Result<Vec<AppRoleAssignment>, DbError> {
     tx.fetch_all(ASSIGNMENTS_OF, &[principal.into()]).await?.iter().map(read_assignment).collect()
+}
+
+pub(crate) async fn assignments_to(
+    tx: &mut ReadTx,
+    resource: ObjectId,
+) -> Result<Vec<AppRoleAssignment>, DbError> {
+    tx.fetch_all(ASSIGNMENTS_TO, &[resource.into()]).await?.iter().map(read_assignment).collect()
 }
 
 pub(crate) async fn delete_assignment(

@@ -34,7 +34,7 @@ impl Group {
     }
 
     /// Applies the body of a `PATCH`.
-    pub(super) fn changed(self, members: &Map<String, Value>) -> Result<Self, IdentityError> {
+    pub(crate) fn changed(self, members: &Map<String, Value>) -> Result<Self, IdentityError> {
         let group = self.merged(members, false)?;
         group.check()?;
         Ok(group)

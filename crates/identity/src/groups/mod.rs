@@ -29,8 +29,8 @@ pub(crate) use members::{Edge, Steps, add, remove};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_DETAILS, by_id, by_ids, containing, edges, forget, has_member, inner, owns,
-    transitive_members,
+    SCHEMA, SCHEMA_DETAILS, all, by_id, by_ids, by_name, by_unique_name, containing, edges, forget,
+    has_member, inner, owns, transitive_members,
 };
 
 /// A group.

@@ -50,6 +50,14 @@ const BY_ID: Sql = "SELECT id, display_name, mail_nickname, description, created
     WHERE id = $1 AND tenant_id = $2";
 const BY_IDS: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
     assignable_to_role, unique_name FROM directory_group WHERE id IN (";
+const BY_NAME: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
+    assignable_to_role, unique_name FROM directory_group
+    WHERE display_name_folded = $1 AND tenant_id = $2 ORDER BY id LIMIT 2";
+const BY_UNIQUE_NAME: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
+    assignable_to_role, unique_name FROM directory_group WHERE unique_name_folded = $1 AND tenant_id = $2";
+const ALL: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
+    assignable_to_role, unique_name FROM directory_group
+    WHERE tenant_id = $1 ORDER BY display_name_folded, id LIMIT 100000";
 const INSERT: Sql = "INSERT INTO directory_group (id, tenant_id, display_name, display_name_folded, mail_nickname,
     mail_nickname_folded, description, created_at_ms, visibility, assignable_to_role, unique_name, unique_name_folded)
     VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
@@ -106,6 +114,9 @@ const LEVEL_DOWN: Sql =
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[
+    ALL,
+    BY_NAME,
+    BY_UNIQUE_NAME,
     BY_ID,
     INSERT,
     UPDATE,
@@ -148,6 +159,26 @@ pub(crate) async fn by_ids(
     statement.bind_list(ids.iter().copied()).push(") AND tenant_id || '' = ").bind(tenant);
     statement.push(" LIMIT ").bind(limit(LIST_MAX));
     tx.fetch_all_of(&statement).await?.iter().map(read).collect()
+}
+
+/// By name, in any case: the first two, which tell one from several.
+pub(crate) async fn by_name(tx: &mut ReadTx, tenant: TenantId, name: &str) -> Result<Vec<Group>, DbError> {
+    tx.fetch_all(BY_NAME, &[folded(name).into(), tenant.into()]).await?.iter().map(read).collect()
+}
+
+/// By `uniqueName`, in any case.
+pub(crate) async fn by_unique_name(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<Group>, DbError> {
+    let row = tx.fetch_optional(BY_UNIQUE_NAME, &[folded(name).into(), tenant.into()]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// All groups, by name.
+pub(crate) async fn all(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<Group>, DbError> {
+    tx.fetch_all(ALL, &[tenant.into()]).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, group: &Group) -> Result<(), IdentityError> {

@@ -93,13 +93,7 @@ impl Identity {
         let input = (tenant, id, new, self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, id, new, stamp)| {
-                async move {
-                    privileges::ensure_may_define_roles(tx, *tenant, stamp).await?;
-                    put(tx, *tenant, *id, new, (RoleOrigin::Custom, stamp)).await
-                }
-                .boxed()
-            })
+            .write(input, |tx, (tenant, id, new, stamp)| put_custom(tx, *tenant, *id, new, stamp).boxed())
             .await
     }
 
@@ -115,29 +109,7 @@ impl Identity {
     ) -> Result<RoleDefinition, IdentityError> {
         let tenant = self.tenant().await?.id;
         let input = (tenant, name.to_owned(), self.stamp(actor));
-        self.0
-            .db
-            .write(input, |tx, (tenant, name, stamp)| {
-                async move {
-                    privileges::ensure_may_define_roles(tx, *tenant, stamp).await?;
-                    let role = required(tx, *tenant, name).await?;
-                    let reason = match role.origin {
-                        RoleOrigin::BuiltIn => Some("is built in"),
-                        RoleOrigin::Configured => Some("belongs to the configuration: remove it there"),
-                        RoleOrigin::Custom if is_assigned(tx, *tenant, role.id).await? => {
-                            Some("is assigned: remove its assignments first")
-                        }
-                        RoleOrigin::Custom => None,
-                    };
-                    if let Some(reason) = reason {
-                        return Err(IdentityError::invalid("roleDefinition", reason));
-                    }
-                    remove(tx, *tenant, &role, stamp).await?;
-                    Ok::<_, IdentityError>(RoleDefinition::clone(&role))
-                }
-                .boxed()
-            })
-            .await
+        self.0.db.write(input, |tx, (tenant, name, stamp)| delete(tx, *tenant, name, stamp).boxed()).await
     }
 
     /// Makes the configuration's roles be there, and only those: one that is no longer configured goes, with its
@@ -204,6 +176,47 @@ async fn configure(
         put(tx, tenant, known.map_or(*id, |known| known.id), &new, (RoleOrigin::Configured, stamp)).await?;
     }
     Ok(())
+}
+
+/// The roles that are not built in.
+pub(crate) async fn all(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<RoleDefinition>, IdentityError> {
+    Ok(sql::definitions(tx, tenant).await?)
+}
+
+/// Makes or changes a role of somebody who may.
+pub(crate) async fn put_custom(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: Uuid,
+    new: &NewRoleDefinition,
+    stamp: &Stamp,
+) -> Result<RoleDefinition, IdentityError> {
+    privileges::ensure_may_define_roles(tx, tenant, stamp).await?;
+    put(tx, tenant, id, new, (RoleOrigin::Custom, stamp)).await
+}
+
+/// Removes a role that nobody has.
+pub(crate) async fn delete(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    name: &str,
+    stamp: &Stamp,
+) -> Result<RoleDefinition, IdentityError> {
+    privileges::ensure_may_define_roles(tx, tenant, stamp).await?;
+    let role = required(tx, tenant, name).await?;
+    let reason = match role.origin {
+        RoleOrigin::BuiltIn => Some("is built in"),
+        RoleOrigin::Configured => Some("belongs to the configuration: remove it there"),
+        RoleOrigin::Custom if is_assigned(tx, tenant, role.id).await? => {
+            Some("is assigned: remove its assignments first")
+        }
+        RoleOrigin::Custom => None,
+    };
+    if let Some(reason) = reason {
+        return Err(IdentityError::invalid("roleDefinition", reason));
+    }
+    remove(tx, tenant, &role, stamp).await?;
+    Ok(RoleDefinition::clone(&role))
 }
 
 async fn put(

@@ -26,6 +26,10 @@ use crate::{
 };
 
 pub use custom::{ConfiguredRole, NewRoleDefinition};
+pub(crate) use custom::{
+    all as custom_definitions, delete as delete_definition, find as find_definition,
+    put_custom as put_definition,
+};
 use definitions::BuiltIn;
 pub(crate) use definitions::{DEFINITIONS, find as built_in};
 pub use definitions::{RoleDefinition, RoleKind, RoleOrigin};
@@ -114,9 +118,7 @@ impl Identity {
         new: NewRoleAssignment,
     ) -> Result<RoleAssignment, IdentityError> {
         let tenant = self.tenant().await?.id;
-        if new.scope.is_empty() || new.scope.len() > SCOPE_CHARS_MAX {
-            return Err(IdentityError::invalid("scope", "must have 1 to 1000 characters"));
-        }
+        check_scope(&new.scope)?;
         let ids = (self.0.random.uuid(), self.random_text::<32>());
         let input = (tenant, new, ids, self.stamp(actor));
         self.0
@@ -191,15 +193,7 @@ impl Identity {
         self.0
             .db
             .write((tenant, filter.clone(), self.stamp(actor)), |tx, (tenant, filter, stamp)| {
-                async move {
-                    let selection = selection(tx, *tenant, filter).await?;
-                    let all = sql::select(tx, *tenant, &selection).await?;
-                    for assignment in &all {
-                        remove(tx, *tenant, assignment, stamp).await?;
-                    }
-                    Ok::<_, IdentityError>(all.len())
-                }
-                .boxed()
+                async move { Ok(remove_selected(tx, *tenant, filter, stamp).await?.len()) }.boxed()
             })
             .await
     }
@@ -220,6 +214,53 @@ async fn ensure_assignable(
         }
     }
     Ok(())
+}
+
+/// Removes assignments; tells which.
+pub(crate) async fn remove_selected(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    filter: &RoleAssignmentFilter,
+    stamp: &Stamp,
+) -> Result<Vec<RoleAssignment>, IdentityError> {
+    let selection = selection(tx, tenant, filter).await?;
+    let all = sql::select(tx, tenant, &selection).await?;
+    for assignment in &all {
+        remove(tx, tenant, assignment, stamp).await?;
+    }
+    Ok(all)
+}
+
+/// All assignments, oldest first, without the principals' names.
+pub(crate) async fn all(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<RoleAssignment>, DbError> {
+    sql::select(tx, tenant, &sql::Selection::default()).await
+}
+
+fn check_scope(scope: &str) -> Result<(), IdentityError> {
+    if scope.is_empty() || scope.len() > SCOPE_CHARS_MAX {
+        return Err(IdentityError::invalid("scope", "must have 1 to 1000 characters"));
+    }
+    Ok(())
+}
+
+/// Assigns a role as a step of a larger transaction; tells whether it was not assigned before.
+pub(crate) async fn declare(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    assignment: &RoleAssignment,
+    grant_id: &str,
+    stamp: &Stamp,
+) -> Result<bool, IdentityError> {
+    check_scope(&assignment.scope)?;
+    privileges::ensure_may_give_role(tx, tenant, stamp, &assignment.role).await?;
+    let principal =
+        Principal { id: assignment.principal_id, kind: assignment.principal_kind, name: String::new() };
+    ensure_assignable(tx, tenant, &assignment.role, &principal).await?;
+    if same(tx, tenant, assignment).await?.is_some() {
+        return Ok(false);
+    }
+    assign(tx, tenant, assignment, grant_id, stamp).await?;
+    Ok(true)
 }
 
 /// Inserts an assignment, and for data roles what puts it into tokens.

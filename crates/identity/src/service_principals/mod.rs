@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Application, Identity, IdentityError,
+    Application, Identity, IdentityError, Stamp,
     applications::{self, Comparison},
     credentials, grants, privileges, role_assignments,
 };
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_app_id, by_id, insert, rename};
+pub(crate) use sql::{SCHEMA, by_app_id, by_id, insert, list as select, rename, update as save};
 
 /// An application's presence in the tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,24 +208,28 @@ impl Identity {
         self.0
             .db
             .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
-                async move {
-                    let principal = required(tx, *tenant, id).await?;
-                    let application = applications::by_app_id(tx, *tenant, principal.app_id).await?;
-                    if application.is_some_and(|application| application.seeded) {
-                        return Err(IdentityError::invalid(
-                            "id",
-                            "this principal belongs to the installation",
-                        ));
-                    }
-                    delete_with_grants(tx, principal.id).await?;
-                    let detail = Some("deleted".to_owned());
-                    stamp.record(tx, Action::ServicePrincipalChanged, principal.id, detail).await?;
-                    Ok(())
-                }
-                .boxed()
+                delete(tx, *tenant, id, stamp).boxed()
             })
             .await
     }
+}
+
+/// Deletes a principal and what was granted to it.
+pub(crate) async fn delete(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: &str,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    let principal = required(tx, tenant, id).await?;
+    let application = applications::by_app_id(tx, tenant, principal.app_id).await?;
+    if application.is_some_and(|application| application.seeded) {
+        return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
+    }
+    delete_with_grants(tx, principal.id).await?;
+    let detail = Some("deleted".to_owned());
+    stamp.record(tx, Action::ServicePrincipalChanged, principal.id, detail).await?;
+    Ok(())
 }
 
 /// The principal that stands for an application.

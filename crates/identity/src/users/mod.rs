@@ -34,7 +34,7 @@ pub(crate) use passwords::{check as check_password_rules, replace_own as replace
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert};
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert, list as select};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -397,6 +397,28 @@ pub(crate) async fn forget(tx: &mut WriteTx, id: UserId) -> Result<(), IdentityE
     groups::forget(tx, object).await?;
     hashes::delete(tx, id).await?;
     Ok(())
+}
+
+/// Inserts a user as a step of a larger transaction. Without a password nobody can sign in as the user.
+pub(crate) async fn declare(
+    tx: &mut WriteTx,
+    tenant: &Tenant,
+    (id, members): (UserId, &Map<String, Value>),
+    password: Option<&HashedPassword>,
+    stamp: &Stamp,
+) -> Result<User, IdentityError> {
+    let mut user = blank(id, crate::timestamp(stamp.at_ms)).merged(members)?;
+    if user.mail_nickname.is_empty() {
+        let local = user.user_principal_name.split('@').next().unwrap_or_default();
+        user.mail_nickname = local.to_owned();
+    }
+    rules::check(&user, tenant)?;
+    insert(tx, tenant.id, &user).await?;
+    if let Some(password) = password {
+        hashes::store(tx, user.id, password, stamp.at_ms).await?;
+    }
+    stamp.record(tx, Action::UserChanged, user.id, Some("created".to_owned())).await?;
+    Ok(user)
 }
 
 /// Checks a new user and makes the object.

@@ -1,0 +1,81 @@
+//! Credentials made as one step of a larger transaction: when a declaration is applied.
+
+use hilum_audit::Action;
+use hilum_kernel::{CredentialId, Secret};
+use hilum_storage::db::WriteTx;
+use jiff::Timestamp;
+
+use super::{
+    CertificateInfo, NewCertificate, SecretInfo,
+    certificates::CERTIFICATES_MAX,
+    check_display_name,
+    secrets::{HINT_CHARS, SECRETS_MAX, check_times, hash},
+    sql,
+};
+use crate::{Application, Identity, IdentityError, Stamp, error::OnDuplicate as _};
+
+impl Identity {
+    /// Makes a secret that is valid from now on. Its text is worth something only after the commit.
+    pub(crate) async fn declare_secret(
+        &self,
+        tx: &mut WriteTx,
+        application: &Application,
+        (display_name, ends_at): (&str, Timestamp),
+        stamp: &Stamp,
+    ) -> Result<(SecretInfo, Secret<String>), IdentityError> {
+        let display_name = Some(display_name.to_owned());
+        check_display_name(display_name.as_ref())?;
+        let value = self.secret_text();
+        let info = SecretInfo {
+            key_id: CredentialId::new(self.0.random.uuid()),
+            hint: value.expose().chars().take(HINT_CHARS).collect(),
+            display_name,
+            starts_at: crate::timestamp(stamp.at_ms),
+            ends_at,
+        };
+        check_times(&info, crate::timestamp(stamp.at_ms))?;
+        if sql::secrets(tx, application.object_id).await?.len() >= SECRETS_MAX {
+            return Err(IdentityError::invalid("secrets", "there may be at most 50: remove old ones"));
+        }
+        let hash = hash(&self.0.secret_key, application.object_id, value.expose());
+        sql::insert_secret(tx, application.object_id, &info, &hash).await?;
+        let detail = Some(format!("secret {}", info.key_id));
+        stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
+        Ok((info, value))
+    }
+
+    /// Registers a certificate.
+    pub(crate) async fn declare_certificate(
+        &self,
+        tx: &mut WriteTx,
+        application: &Application,
+        new: NewCertificate,
+        stamp: &Stamp,
+    ) -> Result<CertificateInfo, IdentityError> {
+        let info = self.certificate_info(new, stamp)?;
+        if sql::certificates(tx, application.object_id).await?.len() >= CERTIFICATES_MAX {
+            return Err(IdentityError::invalid("certificates", "there may be at most 10: remove old ones"));
+        }
+        sql::insert_certificate(tx, application.object_id, &info).await.on_duplicate("certificates")?;
+        let detail = Some(format!("certificate {}", info.key_id));
+        stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
+        Ok(info)
+    }
+
+    fn certificate_info(&self, new: NewCertificate, stamp: &Stamp) -> Result<CertificateInfo, IdentityError> {
+        check_display_name(new.display_name.as_ref())?;
+        let validity = new.certificate.validity();
+        if validity.not_after <= crate::timestamp(stamp.at_ms) {
+            return Err(IdentityError::invalid("certificates", "the certificate has expired"));
+        }
+        let subject: String = new.certificate.subject().chars().take(super::DISPLAY_NAME_CHARS_MAX).collect();
+        Ok(CertificateInfo {
+            key_id: CredentialId::new(self.0.random.uuid()),
+            thumbprint: new.certificate.thumbprint_hex(),
+            der: new.certificate.der().to_vec(),
+            display_name: Some(new.display_name.unwrap_or(subject)),
+            starts_at: validity.not_before,
+            ends_at: validity.not_after,
+        })
+    }
+}
