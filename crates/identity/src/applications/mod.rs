@@ -99,6 +99,8 @@ impl Identity {
             .db
             .write(input, |tx, (tenant, application, stamp)| {
                 async move {
+                    let change = (&ApplicationProperties::default(), &application.properties);
+                    privileges::ensure_may_let_in_passwords(tx, *tenant, stamp, change).await?;
                     insert(tx, *tenant, application).await?;
                     let detail = Some("created".to_owned());
                     stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;

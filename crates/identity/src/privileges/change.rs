@@ -3,8 +3,11 @@
 use hilum_kernel::{AppId, ScopeId, TenantId};
 use hilum_storage::db::ReadTx;
 
-use super::{Means, denied, ensure_may_control, ensure_may_grant, means};
-use crate::{Application, ApplicationProperties, Holder, IdentityError, Stamp, service_principals};
+use super::{
+    APPLICATION_ADMINISTRATOR, CLOUD_APPLICATION_ADMINISTRATOR, Means, denied, ensure_may_control,
+    ensure_may_grant, means,
+};
+use crate::{Application, ApplicationProperties, Holder, IdentityError, Stamp, seed, service_principals};
 
 /// Before a registration is changed. What only describes it is free; whatever lets one act as the application, or
 /// changes what its tokens mean, needs control of it. On top of that, an application that manages others may neither
@@ -20,6 +23,7 @@ pub(crate) async fn ensure_may_change_application(
         return Ok(());
     }
     ensure_may_control(tx, tenant, stamp, before.app_id).await?;
+    ensure_may_let_in_passwords(tx, tenant, stamp, (&before.properties, &after.properties)).await?;
     if !matches!(means(tx, tenant, stamp).await?, Means::Application(_)) {
         return Ok(());
     }
@@ -35,6 +39,34 @@ pub(crate) async fn ensure_may_change_application(
     let granted = pre_authorised(&before.properties, &after.properties);
     let scopes: Vec<&str> = granted.iter().map(String::as_str).collect();
     ensure_may_grant(tx, tenant, stamp, &resource, &scopes).await
+}
+
+/// Before the password grant is switched on: whoever registers the application gets to see users' passwords, so that an
+/// owner alone may not.
+pub(crate) async fn ensure_may_let_in_passwords(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    stamp: &Stamp,
+    (before, after): (&ApplicationProperties, &ApplicationProperties),
+) -> Result<(), IdentityError> {
+    let on = |properties: &ApplicationProperties| properties.allow_password_grant == Some(true);
+    if on(before) || !on(after) {
+        return Ok(());
+    }
+    let administers = match means(tx, tenant, stamp).await? {
+        Means::Everything => true,
+        Means::User(powers) => [APPLICATION_ADMINISTRATOR, CLOUD_APPLICATION_ADMINISTRATOR]
+            .iter()
+            .any(|role| powers.directory.contains(role)),
+        Means::Application(powers) => powers.roles.iter().any(|role| {
+            role.resource_app == seed::GRAPH_APP_ID
+                && role.value.as_deref() == Some("Application.ReadWrite.All")
+        }),
+    };
+    if administers {
+        return Ok(());
+    }
+    denied("only an administrator may switch on allowPasswordGrant; the device code flow needs no switch")
 }
 
 /// The properties without those that only describe.

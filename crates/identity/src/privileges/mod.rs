@@ -26,7 +26,7 @@ use crate::{
     service_principals,
 };
 
-pub(crate) use change::ensure_may_change_application;
+pub(crate) use change::{ensure_may_change_application, ensure_may_let_in_passwords};
 #[cfg(test)]
 use powers::includes;
 use powers::{Certainty, Powers, harmless};

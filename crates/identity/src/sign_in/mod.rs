@@ -206,7 +206,8 @@ impl Identity {
         let fits = password.expose().len() <= PASSWORD_BYTES_MAX;
         let password = if fits { password } else { Secret::new(String::new()) };
         let good = passwords::verify(password, hash).await.map_err(|error| (None, error.into()))? && fits;
-        drop(turn);
+        // The turn ends with this function: who comes next sees what was counted.
+        let _turn = turn;
         match found {
             Some((user, _, must_change)) if good => {
                 guard.lockout.succeeded(name, address, now_ms);

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use futures::FutureExt as _;
-use hilum_audit::{Action, Event, Outcome, record};
+use hilum_audit::{Action, Actor, Event, Outcome, record};
 use hilum_kernel::{ObjectId, UserId};
 use hilum_storage::db::{ReadTx, WriteTx};
 
 use super::{CodeHash, Flow, State, normal_user_code, sql};
 use crate::{
-    Application, Identity, PermissionScope, PermissionScopeKind, Tenant, User, applications,
+    Application, Holder, Identity, IdentityError, PermissionScope, PermissionScopeKind, Stamp, Tenant, User,
+    applications,
     directory_roles::{self, DirectoryRole},
     grants,
     oauth::{
@@ -17,6 +18,7 @@ use crate::{
         error::OAuthError,
         scopes::{Asked, Endpoint},
     },
+    privileges, service_principals,
     sign_in::{Origin, actor_of},
     users,
 };
@@ -236,7 +238,19 @@ async fn admin_needed(
         return Ok(false);
     }
     let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
-    Ok(!roles.iter().any(|role| CONSENTING.contains(role)))
+    if !roles.iter().any(|role| CONSENTING.contains(role)) {
+        return Ok(true);
+    }
+    // Nobody gives more than they may give otherwise.
+    let resource = service_principals::by_app_id(tx, tenant.id, found.resource.app_id).await?;
+    let resource = resource.ok_or_else(|| OAuthError::ResourceNotFound(found.resource.name.clone()))?;
+    let scopes: Vec<&str> = found.missing.iter().filter_map(|scope| scope.value.as_deref()).collect();
+    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id) };
+    match privileges::ensure_may_grant(tx, tenant.id, &stamp, &resource, &scopes).await {
+        Ok(()) => Ok(false),
+        Err(IdentityError::Denied(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn permission(scope: &PermissionScope, is_new: bool) -> Permission {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::tests::{form, snapshot};
 use crate::{
-    Application, NewPermissionGrant, NewRoleAssignment, NewSecret, PrincipalRef, ServicePrincipalChange,
-    User, UserChange,
+    Application, Holder, IdentityError, NewPermissionGrant, NewRoleAssignment, NewSecret, PrincipalRef,
+    ServicePrincipalChange, User, UserChange,
     oauth::tests::Answer,
     sign_in::tests::PASSWORD,
     testing::{Fixture, actor, fixtures, members},
@@ -419,4 +419,32 @@ async fn the_realm_tells_nothing_about_users() {
     assert_eq!(known.json(), unknown.json());
     assert_eq!(known.json()["account_type"], "Managed");
     assert_eq!(fixture.get("/common/userrealm/x@other.example").await.json()["account_type"], "Unknown");
+}
+
+#[tokio::test]
+async fn only_an_administrator_switches_the_password_grant_on() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let as_ada = fixture.identity.acting(Holder::User(ada.id));
+        let on = members(r#"{"displayName":"mine","allowPasswordGrant":true}"#);
+        let off = members(r#"{"displayName":"mine"}"#);
+        let switch = members(r#"{"allowPasswordGrant":true}"#);
+        let refused = as_ada.create_application(&actor(), &on).await.unwrap_err();
+        assert!(matches!(refused, IdentityError::Denied(_)), "{refused}");
+        let mine = as_ada.create_application(&actor(), &off).await.unwrap().app_id.to_string();
+        let refused = as_ada.update_application(&actor(), &mine, &switch).await.unwrap_err();
+        assert!(matches!(refused, IdentityError::Denied(_)), "{refused}");
+        fixture.give(&ada, "Application Administrator").await;
+        as_ada.update_application(&actor(), &mine, &switch).await.unwrap();
+        as_ada.create_application(&actor(), &on).await.unwrap();
+        // Once it is on, others may go on editing.
+        let notes = members(r#"{"web":{"homePageUrl":"https://a.example"}}"#);
+        let other = fixture.signer("bob", false).await;
+        fixture
+            .identity
+            .acting(Holder::User(other.id))
+            .update_application(&actor(), &mine, &notes)
+            .await
+            .unwrap();
+    }
 }
