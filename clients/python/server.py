@@ -83,6 +83,7 @@ class Server:
     database: str | None = None
     config: Path | None = None
     serve_options: list = field(default_factory=list)
+    listen: str = "127.0.0.1:0"
     process: subprocess.Popen | None = None
     run: dict = field(default_factory=dict)
     account: dict = field(default_factory=dict)
@@ -127,7 +128,7 @@ class Server:
 
     def start(self, wait=True):
         self.run_file.unlink(missing_ok=True)
-        words = [binary(), "serve", *self.common_options(), "--listen", "127.0.0.1:0", *self.serve_options]
+        words = [binary(), "serve", *self.common_options(), "--listen", self.listen, *self.serve_options]
         if self.config:
             words += ["--config", str(self.config)]
         with open(self.log_path, "ab") as log:
