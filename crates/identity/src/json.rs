@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, PermissionGrant,
-    PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, RoleOrigin,
-    SecretInfo, ServicePrincipal, SigningKeyInfo, User,
+    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, NamedAssignment,
+    PermissionGrant, PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind,
+    RoleOrigin, SecretInfo, ServicePrincipal, SigningKeyInfo, User,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -171,6 +171,16 @@ pub fn app_role_assignment(assignment: &AppRoleAssignment) -> Value {
         "principalType": assignment.principal_kind.as_str(),
         "resourceId": assignment.resource_id.to_string(),
     })
+}
+
+/// An `appRoleAssignment` with the names of both ends.
+pub fn named_app_role_assignment(named: &NamedAssignment) -> Value {
+    let mut object = app_role_assignment(&named.assignment);
+    if let Value::Object(members) = &mut object {
+        members.insert("principalDisplayName".to_owned(), named.principal_name.clone().into());
+        members.insert("resourceDisplayName".to_owned(), named.resource_name.clone().into());
+    }
+    object
 }
 
 /// A `user`: what Graph shows when nothing is selected, and what scripts ask of it besides.

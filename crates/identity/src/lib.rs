@@ -58,7 +58,10 @@ pub use declarative::{
 };
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
-pub use grants::{AppRoleAssignment, ConsentKind, NewPermissionGrant, PermissionGrant, PrincipalKind};
+pub use grants::{
+    AppRoleAssignment, AssignmentEnd, ConsentKind, NamedAssignment, NewAppRoleAssignment, NewPermissionGrant,
+    PermissionGrant, PermissionGrantRequest, PrincipalKind,
+};
 pub use graph::{Graph, check_filter, openapi as graph_openapi};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};

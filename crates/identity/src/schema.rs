@@ -27,5 +27,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 16, name: "refresh_session", sql: sessions::SCHEMA },
         Migration { number: 17, name: "device_code", sql: oauth::DEVICE_SCHEMA },
         Migration { number: 18, name: "declared_label", sql: declarative::SCHEMA },
+        Migration { number: 22, name: "grant_lists", sql: grants::SCHEMA_LISTS },
     ],
 };

@@ -2,6 +2,8 @@
 //!
 //! Owns `permission_grant` and `app_role_assignment`. The latter is what puts `roles` into tokens.
 
+mod assignments;
+mod permissions;
 mod sql;
 
 #[cfg(test)]
@@ -10,7 +12,7 @@ mod tests;
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{AppRoleId, ObjectId, TenantId};
-use hilum_storage::db::WriteTx;
+use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::Timestamp;
 
 use crate::{
@@ -21,9 +23,15 @@ use crate::{
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, all_grants as all, assignments_to, delete_assignment, delete_of_principal, grant as find,
-    insert_assignment,
+    SCHEMA, SCHEMA_LISTS, all_grants as all, assignments_to, delete_assignment, delete_of_principal,
+    grant as find, insert_assignment,
 };
+
+pub(crate) use assignments::COLLECTION as APP_ROLE_ASSIGNMENTS;
+pub(crate) use permissions::COLLECTION as PERMISSION_GRANTS;
+
+pub use assignments::{AssignmentEnd, NamedAssignment, NewAppRoleAssignment};
+pub use permissions::PermissionGrantRequest;
 
 /// Who a delegated permission holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +153,8 @@ impl Identity {
             .write(input, |tx, (tenant, new, id, stamp)| {
                 async move {
                     let client = service_principals::required(tx, *tenant, &new.client).await?;
-                    let (resource, application) = resource(tx, *tenant, &new.resource).await?;
+                    let resource = service_principals::required(tx, *tenant, &new.resource).await?;
+                    let (resource, application) = resource_of(tx, *tenant, resource).await?;
                     check_scopes(&application, &new.scopes)?;
                     let scopes: Vec<&str> = new.scopes.iter().map(String::as_str).collect();
                     privileges::ensure_may_grant(tx, *tenant, stamp, &resource, &scopes).await?;
@@ -365,14 +374,26 @@ async fn set_grant(
     Ok(grant)
 }
 
+/// The resource with this object ID.
 async fn resource(
-    tx: &mut WriteTx,
+    tx: &mut ReadTx,
     tenant: TenantId,
-    id: &str,
+    id: ObjectId,
 ) -> Result<(ServicePrincipal, Application), IdentityError> {
-    let principal = service_principals::required(tx, tenant, id).await?;
+    let principal = service_principals::by_id(tx, tenant, id).await?;
+    let unknown = || permissions::unknown("resourceId", id, "a service principal");
+    resource_of(tx, tenant, principal.ok_or_else(unknown)?).await
+}
+
+async fn resource_of(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    principal: ServicePrincipal,
+) -> Result<(ServicePrincipal, Application), IdentityError> {
     let application = applications::by_app_id(tx, tenant, principal.app_id).await?;
-    Ok((principal, application.ok_or_else(|| IdentityError::not_found("application", id))?))
+    let missing = || IdentityError::not_found("application", principal.app_id);
+    let application = application.ok_or_else(missing)?;
+    Ok((principal, application))
 }
 
 fn check_scopes(application: &Application, scopes: &[String]) -> Result<(), IdentityError> {

@@ -1,7 +1,9 @@
 //! The tables of grants.
 
+use std::collections::{BTreeSet, HashMap};
+
 use hilum_kernel::{AppRoleId, ObjectId, TenantId};
-use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
+use hilum_storage::db::{DbError, ReadTx, Row, Sql, Statement, WriteTx};
 
 use super::{AppRoleAssignment, ConsentKind, PermissionGrant, PrincipalKind};
 use crate::timestamp;
@@ -18,6 +20,21 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE permission_grant (
         UNIQUE (principal_id, resource_id, app_role_id));
     CREATE INDEX app_role_assignment_resource ON app_role_assignment (resource_id)";
 
+/// For lists: by ID within a tenant.
+pub(crate) const SCHEMA_LISTS: Sql =
+    "CREATE INDEX permission_grant_tenant ON permission_grant (tenant_id, id);
+    CREATE INDEX app_role_assignment_tenant ON app_role_assignment (tenant_id, id)";
+
+pub(super) const GRANT_COLUMNS: Sql = "id, client_id, consent, principal_id, resource_id, scope";
+pub(super) const ASSIGNMENT_COLUMNS: Sql =
+    "id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms";
+
+const GRANT_BY_ID: Sql =
+    "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
+    WHERE id = $1 AND tenant_id = $2";
+const ASSIGNMENT_BY_ID: Sql =
+    "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
+    FROM app_role_assignment WHERE id = $1 AND tenant_id = $2";
 const GRANTS_OF_CLIENT: Sql =
     "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE client_id = $1 ORDER BY id LIMIT 10000";
@@ -47,6 +64,8 @@ const DELETE_ASSIGNMENTS_OF: Sql =
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[
+    GRANT_BY_ID,
+    ASSIGNMENT_BY_ID,
     GRANTS_OF_CLIENT,
     ALL_GRANTS,
     GRANT,
@@ -80,6 +99,51 @@ pub(crate) async fn grant(
     let row =
         tx.fetch_optional(GRANT, &[client.into(), resource.into(), principal_text(principal).into()]).await?;
     row.as_ref().map(read_grant).transpose()
+}
+
+pub(super) async fn grant_by_id(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    id: &str,
+) -> Result<Option<PermissionGrant>, DbError> {
+    let row = tx.fetch_optional(GRANT_BY_ID, &[id.into(), tenant.into()]).await?;
+    row.as_ref().map(read_grant).transpose()
+}
+
+pub(super) async fn assignment_by_id(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    id: &str,
+) -> Result<Option<AppRoleAssignment>, DbError> {
+    let row = tx.fetch_optional(ASSIGNMENT_BY_ID, &[id.into(), tenant.into()]).await?;
+    row.as_ref().map(read_assignment).transpose()
+}
+
+/// What principals are called, whatever their kind: a join over the nouns, as a page may hold all of them.
+pub(super) async fn names(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    ids: impl Iterator<Item = ObjectId>,
+) -> Result<HashMap<ObjectId, String>, DbError> {
+    let ids: BTreeSet<ObjectId> = ids.collect();
+    let mut names = HashMap::new();
+    for select in [
+        "SELECT id, display_name FROM service_principal WHERE tenant_id = ",
+        "SELECT id, display_name FROM directory_user WHERE tenant_id = ",
+        "SELECT id, display_name FROM directory_group WHERE tenant_id = ",
+    ] {
+        let missing = ids.iter().copied().filter(|id| !names.contains_key(id));
+        let missing: Vec<ObjectId> = missing.collect();
+        if missing.is_empty() {
+            break;
+        }
+        let mut statement = Statement::new(select);
+        statement.bind(tenant).push(" AND id IN (").bind_list(missing).push(")");
+        for row in tx.fetch_all_of(&statement).await? {
+            names.insert(row.id(0)?, row.text(1)?);
+        }
+    }
+    Ok(names)
 }
 
 pub(crate) async fn upsert_grant(
@@ -153,7 +217,7 @@ fn principal_text(principal: Option<ObjectId>) -> String {
     principal.map_or_else(String::new, |id| id.to_string())
 }
 
-fn read_grant(row: &Row) -> Result<PermissionGrant, DbError> {
+pub(super) fn read_grant(row: &Row) -> Result<PermissionGrant, DbError> {
     let principal = row.text(3)?;
     Ok(PermissionGrant {
         id: row.text(0)?,
@@ -168,7 +232,7 @@ fn read_grant(row: &Row) -> Result<PermissionGrant, DbError> {
     })
 }
 
-fn read_assignment(row: &Row) -> Result<AppRoleAssignment, DbError> {
+pub(super) fn read_assignment(row: &Row) -> Result<AppRoleAssignment, DbError> {
     Ok(AppRoleAssignment {
         id: row.text(0)?,
         app_role_id: row.id(1)?,

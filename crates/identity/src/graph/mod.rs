@@ -13,7 +13,9 @@
 
 pub(crate) mod access;
 mod answer;
+mod app_role_assignments;
 mod applications;
+mod arm;
 mod batch;
 mod body;
 mod call;
@@ -23,6 +25,7 @@ mod directory_roles;
 mod dispatch;
 mod error;
 mod fixed;
+mod grants;
 mod groups;
 mod http;
 mod me;
@@ -31,6 +34,7 @@ mod openapi;
 mod operation;
 mod organization;
 mod path;
+mod policies;
 mod throttle;
 mod token;
 mod users;
@@ -67,10 +71,13 @@ const GRAPH: &[&[Operation]] = &[
     directory_objects::OPERATIONS,
     directory_roles::OPERATIONS,
     organization::OPERATIONS,
+    grants::OPERATIONS,
+    app_role_assignments::OPERATIONS,
+    policies::OPERATIONS,
 ];
 
 /// Azure Resource Manager's operations on roles (`/subscriptions/…`, `/providers/…`), which `az role` calls.
-const ARM: &[&[Operation]] = &[];
+const ARM: &[&[Operation]] = &[arm::OPERATIONS];
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[&[hilum_storage::db::Sql]] = &[caller::STATEMENTS];

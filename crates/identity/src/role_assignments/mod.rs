@@ -333,6 +333,27 @@ async fn remove_of_role(
     Ok(())
 }
 
+/// Removes the assignments of a data role whose application role was taken away.
+pub(crate) async fn forget_data_role(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    gone: &AppRoleAssignment,
+) -> Result<(), IdentityError> {
+    let resource = service_principals::by_app_id(tx, tenant, seed::DICOM_APP_ID).await?;
+    if resource.is_none_or(|resource| resource.id != gone.resource_id) {
+        return Ok(());
+    }
+    let selection = sql::Selection {
+        role: Some(gone.app_role_id.uuid()),
+        principal: Some(gone.principal_id),
+        ..sql::Selection::default()
+    };
+    for assignment in sql::select(tx, tenant, &selection).await? {
+        sql::delete(tx, assignment.id).await?;
+    }
+    Ok(())
+}
+
 /// Removes all assignments of a principal that is about to go.
 pub(crate) async fn delete_of_principal(tx: &mut WriteTx, principal: ObjectId) -> Result<(), DbError> {
     sql::delete_of_principal(tx, principal).await

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod batch;
+mod principals;
 mod wire;
 
 use axum::body::Body;
