@@ -229,7 +229,11 @@ pub fn role_definition(role: &RoleDefinition) -> Value {
 
 /// A role assignment as `az role assignment` prints it.
 pub fn role_assignment(assignment: &RoleAssignment) -> Value {
-    let scope = assignment.scope.trim_end_matches('/');
+    // Commands of the documents leave the first slash out.
+    let scope = match assignment.scope.trim_matches('/') {
+        "" => String::new(),
+        scope => format!("/{scope}"),
+    };
     json!({
         "condition": null,
         "conditionVersion": null,

@@ -123,7 +123,6 @@ async fn delete_definition(call: Call) -> Result<Answer, GraphError> {
 
 async fn list_assignments(call: Call) -> Result<Answer, GraphError> {
     let mut filter = RoleAssignmentFilter::default();
-    let scope = call.key("scope")?.value().to_owned();
     let mut exact = false;
     let text = call.options.text("$filter").map(str::to_owned);
     for part in text.iter().flat_map(|text| text.split(" and ")).map(str::trim) {
@@ -141,7 +140,8 @@ async fn list_assignments(call: Call) -> Result<Answer, GraphError> {
             _ => return Err(unsupported(&property)),
         }
     }
-    if exact && !scope.trim_matches('/').is_empty() {
+    let scope = scope(&call)?;
+    if exact && scope != "/" {
         filter.scope = Some(scope);
     }
     let all = match call.identity.list_role_assignments(&filter).await {
@@ -167,11 +167,11 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
         })?),
         None => None,
     };
-    let scope = call.key("scope")?.value().trim_end_matches('/');
+    let scope = scope(&call)?;
     let new = NewRoleAssignment {
         role: last(text(body, "roleDefinitionId")?).to_owned(),
         principal: PrincipalRef::Object { id: object_id(body, "principalId")?, kind },
-        scope: if scope.is_empty() { "/".to_owned() } else { scope.to_owned() },
+        scope,
     };
     let made = call.identity.create_role_assignment(&call.actor, new).await?;
     Ok(Answer::created("", assignment(&made)))
@@ -242,6 +242,11 @@ fn texts(body: &Map<String, Value>, name: &str) -> Result<Vec<String>, GraphErro
 fn guid(call: &Call, name: &str) -> Result<Uuid, GraphError> {
     let value = call.key(name)?.value();
     Uuid::try_parse(value).map_err(|_| IdentityError::invalid(name, "must be a GUID").into())
+}
+
+/// Where, as Azure writes it: with a slash in front and none behind.
+fn scope(call: &Call) -> Result<String, GraphError> {
+    Ok(format!("/{}", call.key("scope")?.value().trim_matches('/')))
 }
 
 /// The last segment of a resource ID.

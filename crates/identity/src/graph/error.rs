@@ -158,11 +158,13 @@ impl From<IdentityError> for GraphError {
             // Entra answers duplicates of most properties with 400 (sheet §3.3).
             E::Conflict { property } => Self::new(
                 match *property {
-                    "appId" | "servicePrincipal" => StatusCode::CONFLICT,
+                    "appId" | "servicePrincipal" | "oauth2PermissionGrant" => StatusCode::CONFLICT,
                     _ => StatusCode::BAD_REQUEST,
                 },
                 match *property {
-                    "appId" | "servicePrincipal" => "Request_MultipleObjectsWithSameKeyValue",
+                    "appId" | "servicePrincipal" | "oauth2PermissionGrant" => {
+                        "Request_MultipleObjectsWithSameKeyValue"
+                    }
                     _ => "ObjectConflict",
                 },
                 format!("Another object with the same value for property {property} already exists."),

@@ -202,8 +202,8 @@ pub(crate) async fn delete(
     name: &str,
     stamp: &Stamp,
 ) -> Result<RoleDefinition, IdentityError> {
-    privileges::ensure_may_define_roles(tx, tenant, stamp).await?;
     let role = required(tx, tenant, name).await?;
+    privileges::ensure_may_define_roles(tx, tenant, stamp).await?;
     let reason = match role.origin {
         RoleOrigin::BuiltIn => Some("is built in"),
         RoleOrigin::Configured => Some("belongs to the configuration: remove it there"),

@@ -23,7 +23,7 @@ impl Fixture {
     }
 
     /// An administrator gives a role of Microsoft Graph.
-    async fn consent(&self, client: &Client, role: &str) {
+    async fn consented(&self, client: &Client, role: &str) {
         let graph = self.principal(GRAPH_APP_ID).await;
         let body =
             json!({"principalId": client.principal.id.to_string(), "resourceId": graph, "appRoleId": role});
@@ -235,7 +235,7 @@ async fn what_is_wrong_with_an_assignment_is_said() {
 async fn no_way_up_through_roles_and_grants_not_even_in_a_batch() {
     for fixture in fixtures().await {
         let client = fixture.client("assigner").await;
-        fixture.consent(&client, ASSIGN).await;
+        fixture.consented(&client, ASSIGN).await;
         let graph = fixture.principal(GRAPH_APP_ID).await;
         let dicom = fixture.principal(DICOM_APP_ID).await;
         let id = client.principal.id.to_string();
