@@ -258,7 +258,7 @@ pub(crate) async fn declare_grant(
     means: (&String, &Stamp),
 ) -> Result<(), IdentityError> {
     let client = service_principals::required(tx, tenant, &client.to_string()).await?;
-    let (resource, application) = resource(tx, tenant, &resource_id.to_string()).await?;
+    let (resource, application) = resource(tx, tenant, resource_id).await?;
     check_scopes(&application, scopes)?;
     set_grant(tx, tenant, (&client, &resource), principal, scopes.join(" "), means).await?;
     Ok(())
