@@ -133,6 +133,7 @@ impl Identity {
 
     async fn found(&self, tenant: Tenant) -> Result<InitOutcome, IdentityError> {
         self.check_master_key().await?;
+        self.index_old_rows().await?;
         self.refresh_seeds(&tenant).await?;
         let filter = crate::RoleAssignmentFilter {
             role: Some(GLOBAL_ADMINISTRATOR.to_owned()),

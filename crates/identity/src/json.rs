@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, NamedAssignment,
     PermissionGrant, PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind,
-    RoleOrigin, SecretInfo, ServicePrincipal, SigningKeyInfo, User,
+    RoleOrigin, SecretInfo, ServicePrincipal, SigningKeyInfo, User, credentials::custom_key_identifier,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -42,7 +42,10 @@ pub fn application(application: &Application, publisher_domain: &str) -> Value {
         object.insert(name(absent), Value::Null);
     }
     object.insert(name("publisherDomain"), publisher_domain.into());
-    object.insert(name("verifiedPublisher"), json!({}));
+    object.insert(
+        name("verifiedPublisher"),
+        json!({"addedDateTime": null, "displayName": null, "verifiedPublisherId": null}),
+    );
     object.insert(name("passwordCredentials"), application.secrets.iter().map(secret).collect());
     object.insert(name("keyCredentials"), application.certificates.iter().map(certificate).collect());
     Value::Object(object)
@@ -73,7 +76,7 @@ pub fn added_secret(added: &AddedSecret) -> Value {
 /// A `keyCredential`.
 pub fn certificate(certificate: &CertificateInfo) -> Value {
     json!({
-        "customKeyIdentifier": certificate.thumbprint,
+        "customKeyIdentifier": custom_key_identifier(certificate),
         "displayName": certificate.display_name,
         "endDateTime": date_time(certificate.ends_at),
         "key": null,
@@ -129,14 +132,14 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
         "homepage": properties.and_then(|properties| properties.web.home_page_url.as_ref()),
         "id": principal.id.to_string(),
         "info": properties.map(|properties| &properties.info),
-        "keyCredentials": [],
+        "keyCredentials": principal.certificates.iter().map(certificate).collect::<Vec<_>>(),
         "loginUrl": null,
         "logoutUrl": properties.and_then(|properties| properties.web.logout_url.as_ref()),
         "notes": principal.notes,
         "notificationEmailAddresses": [],
         "oauth2PermissionScopes": scopes,
         "objectId": principal.id.to_string(),
-        "passwordCredentials": [],
+        "passwordCredentials": principal.secrets.iter().map(secret).collect::<Vec<_>>(),
         "preferredSingleSignOnMode": null,
         "replyUrls": replies,
         "servicePrincipalNames": names,

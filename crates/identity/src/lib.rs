@@ -8,15 +8,18 @@
 mod applications;
 mod credentials;
 mod declarative;
+mod deleted;
 mod directory_objects;
 mod directory_roles;
 mod error;
+mod federated_credentials;
 mod grants;
 mod graph;
 mod groups;
 mod init;
 pub mod json;
 mod oauth;
+mod owners;
 mod privileges;
 mod query;
 mod role_assignments;
@@ -26,6 +29,7 @@ mod service_principals;
 mod sessions;
 mod sign_in;
 mod signing_keys;
+mod target;
 mod tenants;
 mod users;
 
@@ -40,24 +44,32 @@ use std::{
 use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
 use hilum_jose::MasterKey;
 use hilum_kernel::{Clock, Random};
-use hilum_storage::db::{Db, DbError, WriteTx};
+use hilum_storage::{
+    db::{Db, DbError, WriteTx},
+    jobs::{JobHandler, Schedule},
+};
 use jiff::Timestamp;
 
 pub use applications::{
-    Api, AppRole, Application, ApplicationFilter, ApplicationProperties, ImplicitGrantSettings, MemberType,
-    Permission, PermissionKind, PermissionScope, PermissionScopeKind, PreAuthorizedApplication, Redirects,
-    RequiredResourceAccess, ResourceAccess, SignInAudience, Web,
+    AddIn, Api, AppRole, Application, ApplicationFilter, ApplicationProperties, IdentifierUriPolicy,
+    ImplicitGrantSettings, KeyValue, Links, MemberType, NativeAuthentication, OptionalClaim, OptionalClaims,
+    Owners, ParentalControl, Permission, PermissionKind, PermissionScope, PermissionScopeKind,
+    PreAuthorizedApplication, PrincipalLock, RedirectUriSetting, Redirects, RequiredResourceAccess,
+    ResourceAccess, SignInAudience, Upserted, Web,
 };
 pub use credentials::{
-    AddedCertificate, AddedSecret, CertificateInfo, Keep, NewCertificate, NewSecret, SecretInfo,
+    AddedCertificate, AddedSecret, CertificateInfo, CredentialOwner, Keep, KeyCredential, NewCertificate,
+    NewSecret, SecretInfo,
 };
 pub use declarative::{
     ConfigurationError, ConfigurationFile, ConfigurationPlan, Declaration, DeclaredKind, Desired, Input,
     LabelSelector, LoadInput, MadeSecret, PlannedAction, PlannedChange, Problem, PropertyChange,
     SecretTarget, to_yaml,
 };
+pub use deleted::{DeletedKind, DeletedObject};
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
+pub use federated_credentials::FederatedCredential;
 pub use grants::{
     AppRoleAssignment, AssignmentEnd, ConsentKind, NamedAssignment, NewAppRoleAssignment, NewPermissionGrant,
     PermissionGrant, PermissionGrantRequest, PrincipalKind,
@@ -66,6 +78,7 @@ pub use graph::{Graph, check_filter, openapi as graph_openapi};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};
 pub use oauth::{AccessToken, ClientCredential, openapi};
+pub use owners::{OwnedKind, OwnerRef};
 pub use privileges::Holder;
 pub use role_assignments::{
     ConfiguredRole, NewRoleAssignment, NewRoleDefinition, PrincipalRef, RoleAssignment, RoleAssignmentFilter,
@@ -75,6 +88,7 @@ pub use schema::MIGRATIONS;
 pub use seed::DICOM_APP_ID;
 pub use service_principals::{ServicePrincipal, ServicePrincipalChange, ServicePrincipalFilter};
 pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
+pub use target::Target;
 pub use tenants::Tenant;
 pub use users::{MustChange, NewUser, User, UserChange, UserDetails, UserFilter, UserType};
 
@@ -102,6 +116,8 @@ pub struct Parts {
 pub struct Settings {
     /// The public origin, e.g. `https://localhost:8443`; issuers are made of it. No trailing slash.
     pub origin: Arc<str>,
+    /// Which identifier URIs applications may have.
+    pub identifier_uris: IdentifierUriPolicy,
 }
 
 /// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
@@ -115,6 +131,7 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) audit: AuditLog,
     pub(crate) origin: Arc<str>,
+    pub(crate) identifier_uris: IdentifierUriPolicy,
     /// Seals signing keys.
     pub(crate) seal_key: MasterKey,
     /// Keys the hashes of client secrets.
@@ -160,6 +177,7 @@ impl Identity {
             random: parts.random,
             audit: parts.audit,
             origin: parts.settings.origin,
+            identifier_uris: parts.settings.identifier_uris,
             tenant: OnceLock::new(),
             key_ring: signing_keys::KeyRing::default(),
             throttle: oauth::Throttle::default(),
@@ -182,6 +200,16 @@ impl Identity {
     /// The protocol's endpoints: discovery, keys, instance discovery, token.
     pub fn router(&self) -> axum::Router {
         oauth::router(self.clone())
+    }
+
+    /// The work that is done in the background.
+    pub fn job_handlers(&self) -> Vec<Arc<dyn JobHandler>> {
+        vec![Arc::new(deleted::PurgeDeleted(self.clone()))]
+    }
+
+    /// When the background work is due.
+    pub fn schedules(&self) -> Vec<Schedule> {
+        vec![deleted::PurgeDeleted::SCHEDULE]
     }
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {

@@ -3,8 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, declarative, grants, groups, oauth, role_assignments, seed,
-    service_principals, sessions, signing_keys, tenants, users,
+    applications, credentials, declarative, deleted, federated_credentials, grants, groups, oauth, owners,
+    role_assignments, seed, service_principals, sessions, signing_keys, tenants, users,
 };
 
 /// This crate's tables.
@@ -20,6 +20,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 7, name: "grants", sql: grants::SCHEMA },
         Migration { number: 8, name: "role_assignment", sql: role_assignments::SCHEMA },
         Migration { number: 9, name: "signing_key", sql: signing_keys::SCHEMA },
+        Migration { number: 10, name: "application_whole", sql: applications::SCHEMA_WHOLE },
+        Migration { number: 11, name: "deleted_object", sql: deleted::SCHEMA },
         Migration { number: 12, name: "user_details", sql: users::SCHEMA_DETAILS },
         Migration { number: 13, name: "group_details", sql: groups::SCHEMA_DETAILS },
         Migration { number: 14, name: "seeded_item", sql: seed::SCHEMA },
@@ -27,6 +29,9 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 16, name: "refresh_session", sql: sessions::SCHEMA },
         Migration { number: 17, name: "device_code", sql: oauth::DEVICE_SCHEMA },
         Migration { number: 18, name: "declared_label", sql: declarative::SCHEMA },
+        Migration { number: 20, name: "directory_owner", sql: owners::SCHEMA },
+        Migration { number: 21, name: "credentials_whole", sql: credentials::SCHEMA_WHOLE },
         Migration { number: 22, name: "grant_lists", sql: grants::SCHEMA_LISTS },
+        Migration { number: 23, name: "federated_credential", sql: federated_credentials::SCHEMA },
     ],
 };

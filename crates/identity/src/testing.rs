@@ -12,7 +12,10 @@ use hilum_storage::{
 use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
-use crate::{AddedSecret, Application, Identity, InitRequest, NewSecret, Parts, ServicePrincipal, Settings};
+use crate::{
+    AddedSecret, Application, IdentifierUriPolicy, Identity, InitRequest, NewSecret, Parts, ServicePrincipal,
+    Settings,
+};
 
 pub(crate) const ORIGIN: &str = "https://localhost:8443";
 /// What snapshots hide.
@@ -40,7 +43,7 @@ pub(crate) async fn empty() -> Vec<Fixture> {
             random: Arc::new(SeededRandom::new(42)),
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(test_db.db.clone(), clock.clone(), &tasks),
-            settings: Settings { origin: ORIGIN.into() },
+            settings: Settings { origin: ORIGIN.into(), identifier_uris: IdentifierUriPolicy::default() },
         })
         .unwrap();
         all.push(Fixture { identity, clock, test_db, tasks });
@@ -147,6 +150,9 @@ async fn every_statement_prepares() {
             crate::applications::STATEMENTS,
             crate::service_principals::STATEMENTS,
             crate::credentials::STATEMENTS,
+            crate::deleted::STATEMENTS,
+            crate::federated_credentials::STATEMENTS,
+            crate::owners::STATEMENTS,
             crate::users::STATEMENTS,
             crate::directory_roles::STATEMENTS,
             crate::groups::STATEMENTS,
@@ -207,7 +213,10 @@ async fn another_origin_gets_its_names() {
             random: Arc::new(SeededRandom::new(43)),
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
-            settings: Settings { origin: "https://pacs.example:9443".into() },
+            settings: Settings {
+                origin: "https://pacs.example:9443".into(),
+                identifier_uris: IdentifierUriPolicy::default(),
+            },
         })
         .unwrap();
         moved.init(request()).await.unwrap();

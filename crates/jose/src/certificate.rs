@@ -65,7 +65,47 @@ struct Parsed {
     sha256: [u8; 32],
     subject: String,
     validity: Validity,
+    weakly_signed: bool,
     key: PublicKey,
+}
+
+/// Signatures over SHA-1, MD5 and MD2, with RSA, DSA and ECDSA.
+const WEAK_SIGNATURES: &[&str] = &[
+    "1.2.840.113549.1.1.2",
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.1.1.5",
+    "1.3.14.3.2.29",
+    "1.2.840.10040.4.3",
+    "1.2.840.10045.4.1",
+];
+
+fn is_weak(algorithm: &str) -> bool {
+    WEAK_SIGNATURES.contains(&algorithm)
+}
+
+/// Whether DER that is no certificate looks like a private key: PKCS#1, PKCS#8 and SEC1 begin with a version number, so
+/// does PKCS#12; an encrypted PKCS#8 begins with the name of a password-based cipher (PKCS#5, PKCS#12).
+fn is_private_key(der: &[u8]) -> bool {
+    let Some(body) = inside(der) else { return false };
+    match body.first() {
+        Some(0x02) => true,
+        Some(0x30) => inside(body).is_some_and(|algorithm| {
+            algorithm.strip_prefix(&[0x06]).and_then(|oid| oid.get(1..)).is_some_and(|oid| {
+                let pkcs = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01];
+                oid.strip_prefix(&pkcs).is_some_and(|rest| matches!(rest.first(), Some(0x05 | 0x0C)))
+            })
+        }),
+        _ => false,
+    }
+}
+
+/// What is inside a SEQUENCE, as far as it is there.
+fn inside(der: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = der.strip_prefix(&[0x30])?.split_first()?;
+    match *length {
+        length @ 0x81..=0x84 => rest.get(usize::from(length & 0x7F)..),
+        _ => Some(rest),
+    }
 }
 
 impl Certificate {
@@ -74,7 +114,9 @@ impl Certificate {
         if der.len() > FILE_BYTES_MAX {
             return Err(CertificateError::TooLarge);
         }
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| {
+            if is_private_key(der) { CertificateError::PrivateKey } else { CertificateError::Malformed }
+        })?;
         if !rest.is_empty() {
             return Err(CertificateError::Malformed);
         }
@@ -91,6 +133,7 @@ impl Certificate {
             sha256: sha256(der),
             subject: parsed.subject().to_string(),
             validity,
+            weakly_signed: is_weak(&parsed.signature_algorithm.algorithm.to_id_string()),
             key: public_key_of(&parsed)?,
         })))
     }
@@ -149,6 +192,11 @@ impl Certificate {
     /// The subject's name, as text (`CN=…`).
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// Whether it is signed over SHA-1, MD5 or MD2.
+    pub fn is_weakly_signed(&self) -> bool {
+        self.0.weakly_signed
     }
 
     /// From when to when it holds.

@@ -9,7 +9,7 @@ use axum::Router;
 use hilum_access::Challenge;
 use hilum_audit::AuditLog;
 use hilum_dicom::{Archive, ArchiveParts, ArchiveSettings};
-use hilum_identity::{Identity, InitOutcome, InitRequest};
+use hilum_identity::{IdentifierUriPolicy, Identity, InitOutcome, InitRequest};
 use hilum_kernel::{Clock, Random, Secret, SystemClock, SystemRandom, TenantId};
 use hilum_storage::{
     blobs::Blobs,
@@ -21,7 +21,7 @@ use jiff::SignedDuration;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::{Config, Environment},
+    config::{Config, Environment, IdentifierUris},
     data_dir::DataDir,
     master_key, routes,
 };
@@ -92,7 +92,10 @@ impl Directory {
             random: Arc::clone(&ground.random),
             master_key,
             audit: audit.clone(),
-            settings: hilum_identity::Settings { origin: Arc::clone(&origin) },
+            settings: hilum_identity::Settings {
+                origin: Arc::clone(&origin),
+                identifier_uris: identifier_uris(ground.config.identity.identifier_uris),
+            },
         })?;
         let directory = Self { db, audit, identity, origin, tasks };
         if let Err(error) = directory.identity.check_master_key().await {
@@ -173,7 +176,7 @@ impl House {
             validator,
             settings: archive_settings(&ground, &origin, tenant_id),
         });
-        let worker = worker(&ground, &db, &archive);
+        let worker = worker(&ground, &db, (&identity, &archive));
         let stop = CancellationToken::new();
         Ok(Self { db, blobs, identity, archive, tenant_id, origin, init, stop, worker, ground, audit, tasks })
     }
@@ -238,7 +241,15 @@ fn archive_settings(ground: &Ground, origin: &str, tenant: TenantId) -> ArchiveS
     }
 }
 
-fn worker(ground: &Ground, db: &Db, archive: &Archive) -> Worker {
+/// The setting in the identity platform's words.
+const fn identifier_uris(setting: IdentifierUris) -> IdentifierUriPolicy {
+    match setting {
+        IdentifierUris::Tenant => IdentifierUriPolicy::Tenant,
+        IdentifierUris::Any => IdentifierUriPolicy::Any,
+    }
+}
+
+fn worker(ground: &Ground, db: &Db, (identity, archive): (&Identity, &Archive)) -> Worker {
     let means = (Arc::clone(&ground.clock), Arc::clone(&ground.random));
     let purge = PurgeFinished {
         db: db.clone(),
@@ -246,8 +257,10 @@ fn worker(ground: &Ground, db: &Db, archive: &Archive) -> Worker {
         keep: SignedDuration::from_hours(JOBS_KEPT_HOURS),
     };
     let mut handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(purge)];
+    handlers.extend(identity.job_handlers());
     handlers.extend(archive.job_handlers());
     let mut schedules = vec![Schedule { kind: PurgeFinished::KIND, every: SignedDuration::from_hours(24) }];
+    schedules.extend(identity.schedules());
     schedules.extend(archive.schedules());
     let options = WorkerOptions { node: format!("hilum-{}", std::process::id()), ..WorkerOptions::default() };
     Worker::new(db.clone(), means, handlers, schedules, JobSignal::default(), options)

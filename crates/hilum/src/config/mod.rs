@@ -30,7 +30,7 @@ pub use database::Database;
 pub use dicom::{AuthoritySettings, Dicom, RightsFromSetting, RoleDefinitionSettings, StoreSettings};
 pub use environment::Environment;
 pub use http::{Http, Listen};
-pub use identity::Identity;
+pub use identity::{IdentifierUris, Identity};
 pub use limits::Limits;
 pub use masked::{MaskedText, MaskedUrl};
 pub use telemetry::{LogFormat, Telemetry};

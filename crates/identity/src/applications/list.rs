@@ -10,8 +10,41 @@ const NAMES: Child = Child {
     table: "application_name",
     parent: "application_id",
     tenant: Some("tenant_id"),
-    only: None,
+    // The application is known by its appId, too, which is no URI.
+    only: Some("name_folded LIKE '%:%'"),
     fields: &[Field::new("", Column::Folded("name_folded")).indexed()],
+};
+
+const TAGS: Child = Child {
+    table: "application_tag",
+    parent: "application_id",
+    tenant: Some("tenant_id"),
+    only: None,
+    fields: &[Field::new("", Column::Folded("tag_folded")).indexed()],
+};
+
+const SECRETS: Child = Child {
+    table: "client_secret",
+    parent: "application_id",
+    tenant: None,
+    only: None,
+    fields: &[
+        Field::new("keyId", Column::Guid("key_id")).indexed(),
+        Field::new("displayName", Column::Text("display_name")),
+        Field::new("endDateTime", Column::Time("ends_at_ms")),
+    ],
+};
+
+const CERTIFICATES: Child = Child {
+    table: "client_certificate",
+    parent: "application_id",
+    tenant: None,
+    only: None,
+    fields: &[
+        Field::new("keyId", Column::Guid("key_id")).indexed(),
+        Field::new("displayName", Column::Text("display_name")),
+        Field::new("endDateTime", Column::Time("ends_at_ms")),
+    ],
 };
 
 /// What applications may be listed by.
@@ -27,7 +60,13 @@ pub(crate) const COLLECTION: Collection = Collection {
         Field::new("appId", Column::Guid("app_id")).indexed(),
         Field::new("displayName", Column::Folded("display_name_folded")).indexed(),
         Field::new("createdDateTime", Column::Time("created_at_ms")),
+        Field::new("signInAudience", Column::Text("sign_in_audience")),
+        Field::new("uniqueName", Column::Folded("unique_name_folded")).indexed(),
+        Field::new("publisherDomain", Column::Text("publisher_domain")),
         Field::new("identifierUris", Column::Child(&NAMES)).indexed(),
+        Field::new("tags", Column::Child(&TAGS)).indexed(),
+        Field::new("passwordCredentials", Column::Child(&SECRETS)).indexed(),
+        Field::new("keyCredentials", Column::Child(&CERTIFICATES)).indexed(),
     ],
     search: &["displayName"],
 };
@@ -42,9 +81,7 @@ impl Identity {
         let mut tx = self.0.db.snapshot().await?;
         let page = query::page(&mut tx, &COLLECTION, tenant, query, sql::ROW).await?;
         let mut page = page.try_map(|row| sql::read(&row))?;
-        for application in &mut page.items {
-            credentials::attach(&mut tx, application).await?;
-        }
+        credentials::attach_all(&mut tx, &mut page.items).await?;
         Ok(page)
     }
 }

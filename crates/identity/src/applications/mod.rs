@@ -2,8 +2,10 @@
 //!
 //! Owns `application`, `application_name` (what a resource is called) and `app_role`.
 
+mod deletion;
 mod filter;
 mod list;
+mod merge;
 mod properties;
 mod rules;
 mod sql;
@@ -20,26 +22,35 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    CertificateInfo, Identity, IdentityError, SecretInfo, Stamp, Tenant, credentials, privileges,
-    service_principals,
+    CertificateInfo, Identity, IdentityError, OwnedKind, SecretInfo, Stamp, Target, Tenant, credentials,
+    owners::{self, Owned},
+    privileges, service_principals,
+    target::Name,
 };
 
+pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use filter::Comparison;
 pub(crate) use list::COLLECTION;
-pub(crate) use rules::{Policy, check as check_rules};
+pub(crate) use merge::{parse, without_annotations};
+pub(crate) use rules::{Ground, Policy, check as check_rules};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, by_app_id, by_display_name, by_name, by_object_id, by_unique_name, insert, list as select,
-    past_prefix, update,
+    SCHEMA, SCHEMA_WHOLE, by_app_id, by_display_name, by_name, by_object_id, by_unique_name, insert,
+    list as select, lock, past_prefix, update,
 };
 
 pub use filter::ApplicationFilter;
 pub use properties::{
-    Api, AppRole, ApplicationProperties, ImplicitGrantSettings, MemberType, PermissionKind, PermissionScope,
-    PermissionScopeKind, PreAuthorizedApplication, Redirects, RequiredResourceAccess, ResourceAccess,
-    SignInAudience, Web,
+    AddIn, Api, AppRole, ApplicationProperties, ImplicitGrantSettings, KeyValue, Links, MemberType,
+    NativeAuthentication, OptionalClaim, OptionalClaims, ParentalControl, PermissionKind, PermissionScope,
+    PermissionScopeKind, PreAuthorizedApplication, PrincipalLock, RedirectUriSetting, Redirects,
+    RequiredResourceAccess, ResourceAccess, SignInAudience, Web,
 };
+pub use rules::IdentifierUriPolicy;
+
+/// As many as Entra lets somebody without a directory role make.
+const OWNED_MAX: usize = 250;
 
 /// A registration.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +63,8 @@ pub struct Application {
     pub created_at: Timestamp,
     /// Whether it belongs to the installation and cannot be deleted.
     pub seeded: bool,
+    /// Counts its changes, those of its credentials too.
+    pub version: i64,
     /// What its owner may change.
     pub properties: ApplicationProperties,
     /// Its client secrets, without their text.
@@ -72,6 +85,24 @@ pub struct Permission {
 /// What is done to a registration inside its transaction.
 type Change<C> = fn(&mut ApplicationProperties, &C) -> Result<(), IdentityError>;
 
+/// Who owns a new registration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// Who makes it, if that one may only look after what it owns.
+    pub creator: Option<ObjectId>,
+    /// Others.
+    pub others: Vec<ObjectId>,
+}
+
+/// Whether an object was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upserted {
+    /// It was made.
+    Created,
+    /// It was changed.
+    Updated,
+}
+
 impl Identity {
     /// Registers an application. `members` is shaped like the body of Graph's `POST /applications`.
     ///
@@ -82,51 +113,87 @@ impl Identity {
         actor: &Actor,
         members: &Map<String, Value>,
     ) -> Result<Application, IdentityError> {
+        self.create_application_for(actor, members, Owners::default()).await
+    }
+
+    /// The same, with owners.
+    ///
+    /// # Errors
+    /// As [`Identity::create_application`], and [`IdentityError::Invalid`] when the owner has too many already.
+    pub async fn create_application_for(
+        &self,
+        actor: &Actor,
+        members: &Map<String, Value>,
+        owners: Owners,
+    ) -> Result<Application, IdentityError> {
         let tenant = self.tenant().await?.clone();
-        let stamp = self.stamp(actor);
-        let application = Application {
-            object_id: ObjectId::new(self.0.random.uuid()),
-            app_id: AppId::new(self.0.random.uuid()),
-            created_at: crate::timestamp(stamp.at_ms),
-            seeded: false,
-            properties: ApplicationProperties::default().merged(members)?,
-            secrets: Vec::new(),
-            certificates: Vec::new(),
-        };
-        rules::check(&application.properties, application.app_id, &tenant, Policy::Registered)?;
-        let input = (tenant.id, application.clone(), stamp);
-        self.0
-            .db
-            .write(input, |tx, (tenant, application, stamp)| {
-                async move {
-                    let change = (&ApplicationProperties::default(), &application.properties);
-                    privileges::ensure_may_let_in_passwords(tx, *tenant, stamp, change).await?;
-                    insert(tx, *tenant, application).await?;
-                    let detail = Some("created".to_owned());
-                    stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
-                    Ok::<_, IdentityError>(())
-                }
-                .boxed()
-            })
-            .await?;
-        Ok(application)
+        let new = self.new_application(actor, members, &tenant, owners)?;
+        self.0.db.write((tenant, new), |tx, (tenant, new)| create(tx, tenant, new).boxed()).await
+    }
+
+    /// Changes the application with this `uniqueName`, or registers one
+    /// (`PATCH /applications(uniqueName='…')` with `Prefer: create-if-missing`).
+    ///
+    /// # Errors
+    /// As for creating and changing.
+    pub async fn upsert_application(
+        &self,
+        actor: &Actor,
+        unique_name: &str,
+        members: &Map<String, Value>,
+        owner: Option<ObjectId>,
+    ) -> Result<(Application, Upserted), IdentityError> {
+        let tenant = self.tenant().await?.clone();
+        let name = Target::new(Name::Unique(unique_name.to_owned()));
+        let mut tx = self.0.db.read().await?;
+        let known = find(&mut tx, tenant.id, &name.name).await?.is_some();
+        drop(tx);
+        if known {
+            let target = name.owned_by(owner);
+            return Ok((self.update_application(actor, target, members).await?, Upserted::Updated));
+        }
+        let mut members = members.clone();
+        members.insert("uniqueName".to_owned(), unique_name.into());
+        // Two at once: the second finds the name taken, which tells it to try again.
+        let owners = Owners { creator: owner, others: Vec::new() };
+        let made = self.create_application_for(actor, &members, owners).await?;
+        Ok((made, Upserted::Created))
     }
 
     /// Changes a registration as Graph's `PATCH /applications/{id}` does; `id` is an appId, object ID or identifier URI.
     ///
     /// # Errors
-    /// [`IdentityError::NotFound`], and what the rules refuse.
+    /// [`IdentityError::NotFound`], what the rules refuse, and what the target's conditions refuse.
     pub async fn update_application(
         &self,
         actor: &Actor,
-        id: &str,
+        id: impl Into<Target>,
         members: &Map<String, Value>,
     ) -> Result<Application, IdentityError> {
-        self.change_application(actor, id, members.clone(), |properties, members| {
-            *properties = properties.merged(members)?;
-            Ok(())
-        })
-        .await
+        let tenant = self.tenant().await?.clone();
+        let stamp = self.stamp(actor);
+        let mut members = members.clone();
+        let keys = credentials::KeyChange::take(self, &mut members, crate::timestamp(stamp.at_ms))?;
+        let input = (tenant, id.into(), stamp, members, keys, self.0.identifier_uris);
+        self.0
+            .db
+            .write(input, |tx, (tenant, target, stamp, members, keys, uris)| {
+                async move {
+                    let mut application = locked(tx, tenant.id, target).await?;
+                    let before = application.clone();
+                    application.properties = application.properties.merged(members)?;
+                    privileges::ensure_may_change_application(tx, tenant.id, stamp, &before, &application)
+                        .await?;
+                    save(tx, (tenant, *uris), &before, &application).await?;
+                    keys.apply(tx, tenant.id, &application, stamp).await?;
+                    let detail = Some(changed(members));
+                    stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
+                    credentials::attach(tx, &mut application).await?;
+                    Ok(application)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Asks for permissions of a resource (`az ad app permission add`). They still need consent.
@@ -136,25 +203,33 @@ impl Identity {
     pub async fn add_permissions(
         &self,
         actor: &Actor,
-        id: &str,
+        id: impl Into<Target>,
         resource: AppId,
         permissions: &[Permission],
     ) -> Result<Application, IdentityError> {
-        self.change_application(actor, id, (resource, permissions.to_vec()), |properties, (resource, new)| {
-            let all = &mut properties.required_resource_access;
-            if !all.iter().any(|entry| entry.resource_app_id == *resource) {
-                all.push(RequiredResourceAccess { resource_app_id: *resource, resource_access: Vec::new() });
-            }
-            for entry in all.iter_mut().filter(|entry| entry.resource_app_id == *resource) {
-                for permission in new {
-                    let wanted = ResourceAccess { id: permission.id, kind: permission.kind };
-                    if !entry.resource_access.contains(&wanted) {
-                        entry.resource_access.push(wanted);
+        self.change_application(
+            actor,
+            id.into(),
+            (resource, permissions.to_vec()),
+            |properties, (resource, new)| {
+                let all = &mut properties.required_resource_access;
+                if !all.iter().any(|entry| entry.resource_app_id == *resource) {
+                    all.push(RequiredResourceAccess {
+                        resource_app_id: *resource,
+                        resource_access: Vec::new(),
+                    });
+                }
+                for entry in all.iter_mut().filter(|entry| entry.resource_app_id == *resource) {
+                    for permission in new {
+                        let wanted = ResourceAccess { id: permission.id, kind: permission.kind };
+                        if !entry.resource_access.contains(&wanted) {
+                            entry.resource_access.push(wanted);
+                        }
                     }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
         .await
     }
 
@@ -165,13 +240,13 @@ impl Identity {
     pub async fn remove_permissions(
         &self,
         actor: &Actor,
-        id: &str,
+        id: impl Into<Target>,
         resource: AppId,
         permissions: &[Uuid],
     ) -> Result<Application, IdentityError> {
         self.change_application(
             actor,
-            id,
+            id.into(),
             (resource, permissions.to_vec()),
             |properties, (resource, gone)| {
                 let all = &mut properties.required_resource_access;
@@ -189,10 +264,12 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError::NotFound`].
-    pub async fn find_application(&self, id: &str) -> Result<Application, IdentityError> {
+    pub async fn find_application(&self, id: impl Into<Target>) -> Result<Application, IdentityError> {
         let tenant = self.tenant().await?.id;
+        let target = id.into();
         let mut tx = self.0.db.snapshot().await?;
-        let mut application = required(&mut tx, tenant, id).await?;
+        let mut application = named(&mut tx, tenant, &target.name).await?;
+        target.check(&mut tx, application.object_id, application.version).await?;
         credentials::attach(&mut tx, &mut application).await?;
         Ok(application)
     }
@@ -209,22 +286,24 @@ impl Identity {
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
         let mut all = sql::list(&mut tx, tenant, filter, limit).await?;
-        for application in &mut all {
-            credentials::attach(&mut tx, application).await?;
-        }
+        credentials::attach_all(&mut tx, &mut all).await?;
         Ok(all)
     }
 
-    /// Deletes a registration with its credentials, its service principal and what was granted to that.
+    /// Deletes a registration and its service principal: for 30 days they can be restored, without what was granted.
     ///
     /// # Errors
     /// [`IdentityError::NotFound`]; [`IdentityError::Invalid`] for one that belongs to the installation.
-    pub async fn delete_application(&self, actor: &Actor, id: &str) -> Result<(), IdentityError> {
+    pub async fn delete_application(
+        &self,
+        actor: &Actor,
+        id: impl Into<Target>,
+    ) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
         self.0
             .db
-            .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
-                delete(tx, *tenant, id, stamp).boxed()
+            .write((tenant, id.into(), self.stamp(actor)), |tx, (tenant, target, stamp)| {
+                delete(tx, *tenant, target, stamp).boxed()
             })
             .await
     }
@@ -232,22 +311,22 @@ impl Identity {
     async fn change_application<C: Clone + Send + Sync + 'static>(
         &self,
         actor: &Actor,
-        id: &str,
+        target: Target,
         input: C,
         change: Change<C>,
     ) -> Result<Application, IdentityError> {
         let tenant = self.tenant().await?.clone();
-        let input = (tenant, id.to_owned(), self.stamp(actor), input, change);
+        let input = (tenant, target, self.stamp(actor), (input, change), self.0.identifier_uris);
         self.0
             .db
-            .write(input, |tx, (tenant, id, stamp, input, change)| {
+            .write(input, |tx, (tenant, target, stamp, (input, change), uris)| {
                 async move {
-                    let mut application = required(tx, tenant.id, id).await?;
+                    let mut application = locked(tx, tenant.id, target).await?;
                     let before = application.clone();
                     change(&mut application.properties, input)?;
                     privileges::ensure_may_change_application(tx, tenant.id, stamp, &before, &application)
                         .await?;
-                    save(tx, tenant, &before.properties, &application).await?;
+                    save(tx, (tenant, *uris), &before, &application).await?;
                     let detail = Some("updated".to_owned());
                     stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
                     credentials::attach(tx, &mut application).await?;
@@ -257,40 +336,157 @@ impl Identity {
             })
             .await
     }
+
+    /// Prepares a registration: what costs chance or can be refused without the database.
+    fn new_application(
+        &self,
+        actor: &Actor,
+        members: &Map<String, Value>,
+        tenant: &Tenant,
+        owners: Owners,
+    ) -> Result<NewApplication, IdentityError> {
+        let stamp = self.stamp(actor);
+        let now = crate::timestamp(stamp.at_ms);
+        let mut members = members.clone();
+        let keys = credentials::KeyChange::take(self, &mut members, now)?;
+        let application = Application {
+            object_id: ObjectId::new(self.0.random.uuid()),
+            app_id: AppId::new(self.0.random.uuid()),
+            created_at: now,
+            seeded: false,
+            version: 1,
+            properties: ApplicationProperties::default().merged(&members)?,
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+        };
+        let ground = Ground {
+            app_id: application.app_id,
+            tenant,
+            policy: Policy::Registered,
+            identifier_uris: self.0.identifier_uris,
+        };
+        rules::check(&application.properties, ground)?;
+        Ok(NewApplication { application, keys, owners, stamp })
+    }
+
+    /// Writes rows anew that were written before there were columns for all that is searched by.
+    pub(crate) async fn index_old_rows(&self) -> Result<(), IdentityError> {
+        let tenant = self.tenant().await?.id;
+        if sql::old(&mut self.0.db.read().await?, tenant).await?.is_empty() {
+            return Ok(());
+        }
+        self.0
+            .db
+            .write(tenant, |tx, tenant| {
+                async move {
+                    for mut application in sql::old(tx, *tenant).await? {
+                        application.version = 1;
+                        update(tx, *tenant, &application).await?;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+struct NewApplication {
+    application: Application,
+    keys: credentials::KeyChange,
+    owners: Owners,
+    stamp: Stamp,
+}
+
+async fn create(
+    tx: &mut WriteTx,
+    tenant: &Tenant,
+    new: &NewApplication,
+) -> Result<Application, IdentityError> {
+    let mut application = new.application.clone();
+    let change = (&ApplicationProperties::default(), &application.properties);
+    privileges::ensure_may_let_in_passwords(tx, tenant.id, &new.stamp, change).await?;
+    insert(tx, tenant.id, &application).await?;
+    if let Some(creator) = new.owners.creator
+        && owners::owned_by(tx, creator).await?.len() >= OWNED_MAX
+    {
+        return Err(IdentityError::invalid(
+            "owners",
+            "the caller owns 250 objects already: delete some, or ask an administrator",
+        ));
+    }
+    let mut all: Vec<ObjectId> = new.owners.creator.into_iter().collect();
+    all.extend(new.owners.others.iter().filter(|id| new.owners.creator != Some(**id)));
+    for owner in all {
+        let object = Owned { id: application.object_id, kind: OwnedKind::Application };
+        let owner = owners::resolve(tx, tenant.id, owner).await?;
+        owners::add(tx, tenant.id, object, owner, new.stamp.at_ms).await?;
+    }
+    new.keys.apply(tx, tenant.id, &application, &new.stamp).await?;
+    let detail = Some("created".to_owned());
+    new.stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
+    credentials::attach(tx, &mut application).await?;
+    Ok(application)
+}
+
+/// What a change was about, for the audit trail.
+fn changed(members: &Map<String, Value>) -> String {
+    let names: Vec<&str> = members.keys().map(String::as_str).take(40).collect();
+    format!("updated {}", names.join(" "))
 }
 
 /// Checks and writes a changed registration.
 pub(crate) async fn save(
     tx: &mut WriteTx,
-    tenant: &Tenant,
-    before: &ApplicationProperties,
+    (tenant, identifier_uris): (&Tenant, IdentifierUriPolicy),
+    before: &Application,
     application: &Application,
 ) -> Result<(), IdentityError> {
     let policy = if application.seeded { Policy::Seeded } else { Policy::Registered };
-    rules::check(&application.properties, application.app_id, tenant, policy)?;
-    rules::check_removals(before, &application.properties)?;
-    update(tx, tenant.id, application).await?;
-    service_principals::rename(tx, tenant.id, application.app_id, &application.properties.display_name)
-        .await?;
+    let ground = Ground { app_id: application.app_id, tenant, policy, identifier_uris };
+    rules::check(&application.properties, ground)?;
+    rules::check_removals(&before.properties, &application.properties)?;
+    if before.properties != application.properties {
+        update(tx, tenant.id, application).await?;
+    }
+    if before.properties.display_name != application.properties.display_name {
+        let name = &application.properties.display_name;
+        service_principals::rename(tx, tenant.id, application.app_id, name).await?;
+    }
     Ok(())
 }
 
-/// Deletes a registration and what depends on it.
-pub(crate) async fn delete(
+/// The target, kept for this transaction, with its version counted on: whoever changes it at the same time waits, then
+/// sees what was changed here.
+pub(crate) async fn locked(
     tx: &mut WriteTx,
     tenant: TenantId,
-    id: &str,
-    stamp: &Stamp,
-) -> Result<(), IdentityError> {
-    let application = required(tx, tenant, id).await?;
-    if application.seeded {
-        return Err(IdentityError::invalid("id", "this application belongs to the installation"));
+    target: &Target,
+) -> Result<Application, IdentityError> {
+    let id = named(tx, tenant, &target.name).await?.object_id;
+    lock(tx, id).await?;
+    let missing = || IdentityError::not_found("application", &target.name);
+    let application = by_object_id(tx, tenant, id).await?.ok_or_else(missing)?;
+    target.check(tx, id, application.version - 1).await?;
+    Ok(application)
+}
+
+async fn find(tx: &mut ReadTx, tenant: TenantId, name: &Name) -> Result<Option<Application>, IdentityError> {
+    match name {
+        Name::Any(name) => lookup(tx, tenant, name).await,
+        Name::ObjectId(id) => by_object_id(tx, tenant, *id).await,
+        Name::AppId(id) => by_app_id(tx, tenant, *id).await,
+        Name::Unique(name) => by_unique_name(tx, tenant, name).await,
     }
-    service_principals::delete_of_application(tx, tenant, application.app_id).await?;
-    credentials::delete_all(tx, application.object_id).await?;
-    sql::delete(tx, application.object_id).await?;
-    stamp.record(tx, Action::ApplicationChanged, application.app_id, Some("deleted".to_owned())).await?;
-    Ok(())
+}
+
+/// The application that is named, for callers that cannot go on without it.
+pub(crate) async fn named(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &Name,
+) -> Result<Application, IdentityError> {
+    find(tx, tenant, name).await?.ok_or_else(|| IdentityError::not_found("application", name))
 }
 
 /// The application with this appId, object ID or identifier URI.

@@ -5,10 +5,7 @@
 
 use hilum_kernel::{AppId, AppRoleId, ScopeId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use uuid::Uuid;
-
-use crate::IdentityError;
 
 /// Who may sign in (`signInAudience`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +19,23 @@ pub enum SignInAudience {
     AzureADandPersonalMicrosoftAccount,
     /// Personal accounts only.
     PersonalMicrosoftAccount,
+}
+
+impl SignInAudience {
+    /// Graph's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AzureADMyOrg => "AzureADMyOrg",
+            Self::AzureADMultipleOrgs => "AzureADMultipleOrgs",
+            Self::AzureADandPersonalMicrosoftAccount => "AzureADandPersonalMicrosoftAccount",
+            Self::PersonalMicrosoftAccount => "PersonalMicrosoftAccount",
+        }
+    }
+
+    /// Whether personal accounts may sign in.
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::AzureADandPersonalMicrosoftAccount | Self::PersonalMicrosoftAccount)
+    }
 }
 
 /// Everything about a registration that its owner may change.
@@ -52,13 +66,13 @@ pub struct ApplicationProperties {
     /// Which groups go into tokens.
     pub group_membership_claims: Option<String>,
     /// Additional claims.
-    pub optional_claims: Option<Value>,
+    pub optional_claims: Option<OptionalClaims>,
     /// The permissions it asks for.
     pub required_resource_access: Vec<RequiredResourceAccess>,
     /// The roles it defines as a resource.
     pub app_roles: Vec<AppRole>,
     /// Links for people.
-    pub info: Map<String, Value>,
+    pub info: Links,
     /// What it is as a resource.
     pub api: Api,
     /// The web platform.
@@ -68,9 +82,9 @@ pub struct ApplicationProperties {
     /// The mobile and desktop platform.
     pub public_client: Redirects,
     /// Kept for its owner.
-    pub add_ins: Vec<Value>,
+    pub add_ins: Vec<AddIn>,
     /// Kept for its owner.
-    pub parental_control_settings: Option<Value>,
+    pub parental_control_settings: ParentalControl,
     /// Kept for its owner.
     pub service_management_reference: Option<String>,
     /// Kept for its owner.
@@ -78,12 +92,13 @@ pub struct ApplicationProperties {
     /// Kept for its owner.
     pub token_encryption_key_id: Option<Uuid>,
     /// Kept for its owner.
+    #[serde(alias = "oauth2RequiredPostResponse")]
     pub oauth2_require_post_response: Option<bool>,
     /// Kept for its owner.
-    pub native_authentication_apis_enabled: Option<Value>,
+    pub native_authentication_apis_enabled: Option<NativeAuthentication>,
     /// Kept for its owner.
-    pub service_principal_lock_configuration: Option<Value>,
-    /// A name that never changes.
+    pub service_principal_lock_configuration: Option<PrincipalLock>,
+    /// A name that its owner gave it, and that never changes.
     pub unique_name: Option<String>,
 }
 
@@ -228,11 +243,21 @@ pub struct Web {
     pub logout_url: Option<String>,
     /// Where answers may go.
     pub redirect_uris: Vec<String>,
-    /// Read-only in Graph; ignored.
-    #[serde(skip_serializing)]
-    pub redirect_uri_settings: Vec<Value>,
+    /// The same with their places in lists that people order; there is one for each of `redirect_uris`.
+    pub redirect_uri_settings: Vec<RedirectUriSetting>,
     /// The implicit flow's switches.
     pub implicit_grant_settings: ImplicitGrantSettings,
+}
+
+/// A redirect URI and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedirectUriSetting {
+    /// The URI.
+    pub uri: String,
+    /// Its place.
+    #[serde(default)]
+    pub index: Option<i32>,
 }
 
 /// The implicit flow's switches, both off by default.
@@ -253,122 +278,120 @@ pub struct Redirects {
     pub redirect_uris: Vec<String>,
 }
 
+/// Links for people (`info`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Links {
+    /// Read-only in Graph; there are no logos here.
+    pub logo_url: Option<String>,
+    /// What it is for.
+    pub marketing_url: Option<String>,
+    /// What happens to data.
+    pub privacy_statement_url: Option<String>,
+    /// Where to ask.
+    pub support_url: Option<String>,
+    /// What is agreed to.
+    pub terms_of_service_url: Option<String>,
+}
+
+/// Additional claims for each kind of token (`optionalClaims`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct OptionalClaims {
+    /// In access tokens for this resource.
+    pub access_token: Vec<OptionalClaim>,
+    /// In ID tokens for this client.
+    pub id_token: Vec<OptionalClaim>,
+    /// Kept for its owner.
+    pub saml2_token: Vec<OptionalClaim>,
+}
+
+/// One additional claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OptionalClaim {
+    /// Its name, e.g. `email`.
+    pub name: String,
+    /// Null for a predefined claim, `user` for one of the user's properties.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Whether the client depends on it.
+    #[serde(default)]
+    pub essential: bool,
+    /// How it is written, e.g. `emit_as_roles`.
+    #[serde(default)]
+    pub additional_properties: Vec<String>,
+}
+
+/// Data for other services (`addIns[]`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddIn {
+    /// Its GUID.
+    pub id: Uuid,
+    /// What it is for.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The data.
+    #[serde(default)]
+    pub properties: Vec<KeyValue>,
+}
+
+/// A name and a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyValue {
+    /// The name.
+    pub key: String,
+    /// The value.
+    #[serde(default)]
+    pub value: Option<String>,
+}
+
+/// `parentalControlSettings`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ParentalControl {
+    /// ISO 3166 codes of countries.
+    pub countries_blocked_for_minors: Vec<String>,
+    /// `Allow`, `RequireConsentForPrivacyServices`, `RequireConsentForMinors`, `RequireConsentForKids`, `BlockMinors`.
+    pub legal_age_group_rule: String,
+}
+
+impl Default for ParentalControl {
+    fn default() -> Self {
+        Self { countries_blocked_for_minors: Vec::new(), legal_age_group_rule: "Allow".to_owned() }
+    }
+}
+
+/// `nativeAuthenticationApisEnabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NativeAuthentication {
+    /// None of them.
+    None,
+    /// All of them.
+    All,
+}
+
+/// `servicePrincipalLockConfiguration`: which properties of its principals in other tenants cannot be changed there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct PrincipalLock {
+    /// Whether anything is.
+    pub is_enabled: bool,
+    /// Whether all of them are.
+    pub all_properties: Option<bool>,
+    /// Certificates for verifying.
+    pub credentials_with_usage_verify: Option<bool>,
+    /// Certificates for signing.
+    pub credentials_with_usage_sign: Option<bool>,
+    /// Names.
+    pub identifier_uris: Option<bool>,
+    /// The key for encrypting.
+    pub token_encryption_key_id: Option<bool>,
+}
+
 const fn yes() -> bool {
     true
-}
-
-/// Members of the resource that only the server writes.
-const READ_ONLY: &[&str] = &[
-    "id",
-    "objectId",
-    "appId",
-    "createdDateTime",
-    "deletedDateTime",
-    "publisherDomain",
-    "passwordCredentials",
-    "keyCredentials",
-    "verifiedPublisher",
-    "certification",
-    "disabledByMicrosoftStatus",
-    "applicationTemplateId",
-];
-
-impl ApplicationProperties {
-    /// Applies a change as `PATCH /applications/{id}` does: collections are replaced, complex members are merged
-    /// member by member, null sets back to the default, annotations (`@odata.type`) are ignored.
-    ///
-    /// # Errors
-    /// [`IdentityError::Invalid`] for members that do not exist, cannot be written or have the wrong type.
-    pub fn merged(&self, change: &Map<String, Value>) -> Result<Self, IdentityError> {
-        if let Some(name) = change.keys().find(|name| READ_ONLY.contains(&name.as_str())) {
-            return Err(IdentityError::invalid(name, "is read-only"));
-        }
-        let mut document = serde_json::to_value(self).map_err(|error| refused(&error))?;
-        merge(&mut document, change);
-        serde_json::from_value(document).map_err(|error| refused(&error))
-    }
-}
-
-fn merge(into: &mut Value, change: &Map<String, Value>) {
-    let Value::Object(members) = into else { return };
-    for (name, value) in change {
-        if name.starts_with('@') || name.contains("@odata") {
-            continue;
-        }
-        match (members.get_mut(name), value) {
-            (_, Value::Null) => {
-                members.remove(name);
-            }
-            (Some(old @ Value::Object(_)), Value::Object(inner)) => merge(old, inner),
-            _ => {
-                members.insert(name.clone(), without_annotations(value));
-            }
-        }
-    }
-}
-
-/// The SDKs write `@odata.type` at any depth.
-fn without_annotations(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| !name.contains("@odata"))
-            .map(|(name, value)| (name.clone(), without_annotations(value)))
-            .collect(),
-        Value::Array(items) => items.iter().map(without_annotations).collect(),
-        other => other.clone(),
-    }
-}
-
-/// serde names the unknown or mistyped member between backticks.
-fn refused(error: &serde_json::Error) -> IdentityError {
-    let text = error.to_string();
-    let member = text.split('`').nth(1).unwrap_or("application").to_owned();
-    IdentityError::invalid(member, text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(text: &str) -> Map<String, Value> {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn a_change_replaces_collections_merges_complex_members_and_clears_with_null() {
-        let first = ApplicationProperties::default()
-            .merged(&map(
-                r##"{"displayName":"a","web":{"redirectUris":["https://a/x"],"homePageUrl":"https://a"},
-                    "isFallbackPublicClient":true,"@odata.type":"#microsoft.graph.application",
-                    "api":{"@odata.type":"x","preAuthorizedApplications":[{"@odata.type":"y",
-                        "appId":"04b07795-8ddb-461a-bbee-02f9e1bf7b46","permissionIds":[]}]}}"##,
-            ))
-            .unwrap();
-        assert_eq!(first.api.pre_authorized_applications.len(), 1);
-        let second = first
-            .merged(&map(
-                r#"{"web":{"redirectUris":["https://b/y"],"implicitGrantSettings":{"enableIdTokenIssuance":true}},
-                    "isFallbackPublicClient":null}"#,
-            ))
-            .unwrap();
-        assert_eq!(second.web.redirect_uris, ["https://b/y"]);
-        assert_eq!(second.web.home_page_url.as_deref(), Some("https://a"));
-        assert!(second.web.implicit_grant_settings.enable_id_token_issuance);
-        assert_eq!(second.is_fallback_public_client, None);
-    }
-
-    #[test]
-    fn unknown_and_read_only_members_are_named() {
-        for (change, named) in [
-            (r#"{"appId":"x"}"#, "appId"),
-            (r#"{"nonsense":1}"#, "nonsense"),
-            (r#"{"web":{"redirectUri":[]}}"#, "redirectUri"),
-        ] {
-            match ApplicationProperties::default().merged(&map(change)) {
-                Err(IdentityError::Invalid { property, .. }) => assert_eq!(property, named),
-                other => panic!("{change}: {other:?}"),
-            }
-        }
-    }
 }

@@ -1,7 +1,10 @@
 //! Operations on registrations, on every database.
 
+use futures::FutureExt as _;
+use hilum_kernel::AppId;
+
 use crate::{
-    ApplicationFilter, IdentityError, NewSecret, Permission, PermissionKind, json,
+    ApplicationFilter, IdentityError, NewSecret, Permission, PermissionKind, Target, Upserted, json,
     testing::{actor, fixtures, members},
 };
 
@@ -117,6 +120,91 @@ async fn an_enabled_role_cannot_be_removed() {
         assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{refused:?}");
         identity.update_application(&actor(), &id, &role(false)).await.unwrap();
         identity.update_application(&actor(), &id, &none).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_all_count() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let made = identity.create_application(&actor(), &members(r#"{"displayName":"a"}"#)).await.unwrap();
+        let target = || Target::from(made.object_id);
+        let changes = (0..8).map(|number| {
+            let resource = AppId::new(uuid::Uuid::from_u128(number + 1));
+            let permission = Permission { id: uuid::Uuid::from_u128(7), kind: PermissionKind::Role };
+            async move { identity.add_permissions(&actor(), target(), resource, &[permission]).await }
+        });
+        futures::future::try_join_all(changes).await.unwrap();
+        let found = identity.find_application(target()).await.unwrap();
+        assert_eq!(found.properties.required_resource_access.len(), 8);
+        assert_eq!(found.version, made.version + 8);
+
+        // Of two that read the same version one is told.
+        let notes = |text: &str| members(&format!(r#"{{"notes":"{text}"}}"#));
+        let read = target().if_match(Some(found.version));
+        identity.update_application(&actor(), read.clone(), &notes("first")).await.unwrap();
+        let second = identity.update_application(&actor(), read.clone(), &notes("second")).await;
+        assert!(matches!(second, Err(IdentityError::Changed)), "{second:?}");
+        let gone = identity.delete_application(&actor(), read).await;
+        assert!(matches!(gone, Err(IdentityError::Changed)), "{gone:?}");
+        let found = identity.find_application(target()).await.unwrap();
+        assert_eq!(found.properties.notes.as_deref(), Some("first"));
+    }
+}
+
+#[tokio::test]
+async fn a_unique_name_makes_or_changes() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let named = |name: &str| members(&format!(r#"{{"displayName":"{name}"}}"#));
+        let (first, how) =
+            identity.upsert_application(&actor(), "Imaging/1", &named("one"), None).await.unwrap();
+        assert_eq!(how, Upserted::Created);
+        let (second, how) =
+            identity.upsert_application(&actor(), "imaging/1", &named("two"), None).await.unwrap();
+        assert_eq!(how, Upserted::Updated);
+        assert_eq!((second.object_id, second.properties.display_name.as_str()), (first.object_id, "two"));
+        let other = members(r#"{"uniqueName":"other"}"#);
+        let refused = identity.update_application(&actor(), first.object_id, &other).await;
+        assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_from_before_are_indexed_at_the_next_start() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let tagged =
+            members(r#"{"displayName":"a","tags":["HideApp"],"signInAudience":"AzureADMultipleOrgs"}"#);
+        let made = identity.create_application(&actor(), &tagged).await.unwrap();
+        let old = fixture.test_db.db.write((), |tx, ()| {
+            async move {
+                for statement in [
+                    "UPDATE application SET version = 0, sign_in_audience = 'AzureADMyOrg'",
+                    "DELETE FROM application_tag",
+                ] {
+                    tx.execute(statement, &[]).await?;
+                }
+                Ok::<_, IdentityError>(())
+            }
+            .boxed()
+        });
+        old.await.unwrap();
+        identity.init(crate::testing::request()).await.unwrap();
+        let mut tx = fixture.test_db.db.read().await.unwrap();
+        let row = tx
+            .fetch_optional(
+                "SELECT a.sign_in_audience, t.tag_folded FROM application a
+                JOIN application_tag t ON t.application_id = a.object_id WHERE a.object_id = $1 AND a.version = 1",
+                &[made.object_id.into()],
+            )
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (row.text(0).unwrap().as_str(), row.text(1).unwrap().as_str()),
+            ("AzureADMultipleOrgs", "hideapp")
+        );
     }
 }
 

@@ -7,8 +7,8 @@ use hilum_kernel::{AppId, CredentialId, TenantId};
 use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
-use super::{Keep, check_display_name, sql};
-use crate::{Identity, IdentityError, Stamp, applications, error::OnDuplicate as _, privileges};
+use super::{Client, CredentialOwner, Keep, check_display_name, sql};
+use crate::{Identity, IdentityError, Stamp, error::OnDuplicate as _};
 
 /// An assertion without thumbprint is tried with each of them.
 pub(super) const CERTIFICATES_MAX: usize = 10;
@@ -24,10 +24,12 @@ pub struct CertificateInfo {
     pub der: Vec<u8>,
     /// Its description.
     pub display_name: Option<String>,
-    /// Valid from, as the certificate says.
+    /// Valid from: as the certificate says, or later.
     pub starts_at: Timestamp,
-    /// Valid until, as the certificate says.
+    /// Valid until: as the certificate says, or earlier.
     pub ends_at: Timestamp,
+    /// A word of the owner's choice, in base64; the thumbprint if absent.
+    pub custom_key_identifier: Option<String>,
 }
 
 /// A certificate to be registered.
@@ -53,39 +55,36 @@ pub struct AddedCertificate {
 }
 
 impl Identity {
-    /// Registers a certificate for an application named by appId, object ID or identifier URI.
+    /// Registers a certificate for an application (by appId, object ID or identifier URI) or a service principal.
     ///
     /// # Errors
-    /// [`IdentityError::Conflict`] when it is registered already; [`IdentityError::Invalid`] when it has expired or
-    /// there are too many.
+    /// [`IdentityError::Conflict`] when it is registered already; [`IdentityError::Invalid`] when it has expired, is
+    /// weak, or there are too many.
     pub async fn add_certificate(
         &self,
         actor: &Actor,
-        application: &str,
+        owner: impl Into<CredentialOwner>,
         new: NewCertificate,
     ) -> Result<AddedCertificate, IdentityError> {
         check_display_name(new.display_name.as_ref())?;
         let tenant_id = self.tenant().await?.id;
         let stamp = self.stamp(actor);
-        let validity = new.certificate.validity();
-        if validity.not_after <= crate::timestamp(stamp.at_ms) {
-            return Err(IdentityError::invalid("keyCredentials", "the certificate has expired"));
-        }
-        let subject: String = new.certificate.subject().chars().take(super::DISPLAY_NAME_CHARS_MAX).collect();
-        let info = CertificateInfo {
-            key_id: CredentialId::new(self.0.random.uuid()),
-            thumbprint: new.certificate.thumbprint_hex(),
-            der: new.certificate.der().to_vec(),
-            display_name: Some(new.display_name.unwrap_or(subject)),
-            starts_at: validity.not_before,
-            ends_at: validity.not_after,
-        };
-        let input = (tenant_id, application.to_owned(), info.clone(), new.keep, stamp);
+        let mut info = info_of(&new.certificate, new.display_name, crate::timestamp(stamp.at_ms))?;
+        info.key_id = CredentialId::new(self.0.random.uuid());
+        let input = (tenant_id, owner.into(), info.clone(), new.keep, stamp);
         let app_id = self
             .0
             .db
-            .write(input, |tx, (tenant, application, info, keep, stamp)| {
-                add(tx, (*tenant, application), info, *keep, stamp).boxed()
+            .write(input, |tx, (tenant, owner, info, keep, stamp)| {
+                async move {
+                    let client = owner.locked(tx, *tenant, stamp).await?;
+                    if *keep == Keep::None {
+                        sql::delete_certificates(tx, client.id).await?;
+                    }
+                    insert(tx, client, info, stamp).await?;
+                    Ok::<_, IdentityError>(client.app_id)
+                }
+                .boxed()
             })
             .await?;
         Ok(AddedCertificate { tenant_id, app_id, info })
@@ -94,26 +93,21 @@ impl Identity {
     /// Removes a certificate by its ID.
     ///
     /// # Errors
-    /// [`IdentityError::NotFound`] for an unknown application or certificate.
+    /// [`IdentityError::NotFound`] for an unknown object or certificate.
     pub async fn remove_certificate(
         &self,
         actor: &Actor,
-        application: &str,
+        owner: impl Into<CredentialOwner>,
         key_id: CredentialId,
     ) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
-        let input = (tenant, application.to_owned(), key_id, self.stamp(actor));
+        let input = (tenant, owner.into(), key_id, self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, application, key_id, stamp)| {
+            .write(input, |tx, (tenant, owner, key_id, stamp)| {
                 async move {
-                    let application = applications::required(tx, *tenant, application).await?;
-                    if !sql::delete_certificate(tx, application.object_id, *key_id).await? {
-                        return Err(IdentityError::not_found("certificate", key_id));
-                    }
-                    let detail = Some(format!("certificate {key_id}"));
-                    stamp.record(tx, Action::CredentialRemoved, application.app_id, detail).await?;
-                    Ok(())
+                    let client = owner.locked(tx, *tenant, stamp).await?;
+                    remove(tx, client, *key_id, stamp).await
                 }
                 .boxed()
             })
@@ -121,22 +115,59 @@ impl Identity {
     }
 }
 
-async fn add(
+/// What is kept of a certificate, if it may be registered. The ID is the caller's to give.
+pub(super) fn info_of(
+    certificate: &Certificate,
+    display_name: Option<String>,
+    now: Timestamp,
+) -> Result<CertificateInfo, IdentityError> {
+    let validity = certificate.validity();
+    if validity.not_after <= now {
+        return Err(IdentityError::invalid("keyCredentials", "the certificate has expired: make a new one"));
+    }
+    if certificate.is_weakly_signed() {
+        return Err(IdentityError::invalid(
+            "keyCredentials",
+            "the certificate is signed over SHA-1 or MD5: make one that is signed over SHA-256",
+        ));
+    }
+    let subject = || certificate.subject().chars().take(super::DISPLAY_NAME_CHARS_MAX).collect();
+    Ok(CertificateInfo {
+        key_id: CredentialId::new(uuid::Uuid::nil()),
+        thumbprint: certificate.thumbprint_hex(),
+        der: certificate.der().to_vec(),
+        display_name: Some(display_name.unwrap_or_else(subject)),
+        starts_at: validity.not_before,
+        ends_at: validity.not_after,
+        custom_key_identifier: None,
+    })
+}
+
+pub(super) async fn insert(
     tx: &mut WriteTx,
-    (tenant, application): (TenantId, &str),
+    client: Client,
     info: &CertificateInfo,
-    keep: Keep,
     stamp: &Stamp,
-) -> Result<AppId, IdentityError> {
-    let application = applications::required(tx, tenant, application).await?;
-    privileges::ensure_may_control(tx, tenant, stamp, application.app_id).await?;
-    if keep == Keep::None {
-        sql::delete_certificates(tx, application.object_id).await?;
-    } else if sql::certificates(tx, application.object_id).await?.len() >= CERTIFICATES_MAX {
+) -> Result<(), IdentityError> {
+    if sql::certificates(tx, client.id).await?.len() >= CERTIFICATES_MAX {
         return Err(IdentityError::invalid("keyCredentials", "there may be at most 10: remove old ones"));
     }
-    sql::insert_certificate(tx, application.object_id, info).await.on_duplicate("keyCredentials")?;
+    sql::insert_certificate(tx, client.id, info).await.on_duplicate("keyCredentials")?;
     let detail = Some(format!("certificate {}", info.key_id));
-    stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
-    Ok(application.app_id)
+    stamp.record(tx, Action::CredentialAdded, client.app_id, detail).await?;
+    Ok(())
+}
+
+pub(super) async fn remove(
+    tx: &mut WriteTx,
+    client: Client,
+    key_id: CredentialId,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    if !sql::delete_certificate(tx, client.id, key_id).await? {
+        return Err(IdentityError::not_found("certificate", key_id));
+    }
+    let detail = Some(format!("certificate {key_id}"));
+    stamp.record(tx, Action::CredentialRemoved, client.app_id, detail).await?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     CertificateInfo, NewCertificate, SecretInfo,
-    certificates::CERTIFICATES_MAX,
+    certificates::{CERTIFICATES_MAX, info_of},
     check_display_name,
     secrets::{HINT_CHARS, SECRETS_MAX, check_times, hash},
     sql,
@@ -64,18 +64,8 @@ impl Identity {
 
     fn certificate_info(&self, new: NewCertificate, stamp: &Stamp) -> Result<CertificateInfo, IdentityError> {
         check_display_name(new.display_name.as_ref())?;
-        let validity = new.certificate.validity();
-        if validity.not_after <= crate::timestamp(stamp.at_ms) {
-            return Err(IdentityError::invalid("certificates", "the certificate has expired"));
-        }
-        let subject: String = new.certificate.subject().chars().take(super::DISPLAY_NAME_CHARS_MAX).collect();
-        Ok(CertificateInfo {
-            key_id: CredentialId::new(self.0.random.uuid()),
-            thumbprint: new.certificate.thumbprint_hex(),
-            der: new.certificate.der().to_vec(),
-            display_name: Some(new.display_name.unwrap_or(subject)),
-            starts_at: validity.not_before,
-            ends_at: validity.not_after,
-        })
+        let mut info = info_of(&new.certificate, new.display_name, crate::timestamp(stamp.at_ms))?;
+        info.key_id = CredentialId::new(self.0.random.uuid());
+        Ok(info)
     }
 }

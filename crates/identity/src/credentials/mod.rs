@@ -1,30 +1,35 @@
 //! Credentials: client secrets, client certificates, users' passwords.
 //!
 //! Owns `client_secret`, `client_certificate` and `user_password`. Nothing here can be turned back into a secret.
+//! A client's credentials belong to its application or to its service principal, and hold for both alike.
 
 mod certificates;
 mod declared;
+mod key_change;
 pub(crate) mod passwords;
+mod proof;
 mod secrets;
 mod sql;
 
 #[cfg(test)]
 mod tests;
 
-use hilum_kernel::ObjectId;
+use hilum_kernel::{AppId, ObjectId, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
-use crate::{Application, IdentityError};
+use crate::{Application, IdentityError, Stamp, Target, applications, privileges, service_principals};
 
+pub(crate) use key_change::{KeyChange, custom_key_identifier, time};
 pub(crate) use secrets::hash;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, certificates as certificates_of, certificates_of_client, secrets as secrets_of,
+    SCHEMA, SCHEMA_WHOLE, certificates as certificates_of, certificates_of_client, secrets as secrets_of,
 };
 
 pub use certificates::{AddedCertificate, CertificateInfo, NewCertificate};
+pub use key_change::KeyCredential;
 pub use secrets::{AddedSecret, NewSecret, SecretInfo};
 
 /// The longest description of a credential.
@@ -40,17 +45,91 @@ pub enum Keep {
     None,
 }
 
+/// Whose credentials are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialOwner {
+    /// An application's.
+    Application(Target),
+    /// A service principal's.
+    ServicePrincipal(Target),
+}
+
+impl From<&str> for CredentialOwner {
+    fn from(name: &str) -> Self {
+        Self::Application(name.into())
+    }
+}
+
+impl From<&String> for CredentialOwner {
+    fn from(name: &String) -> Self {
+        Self::Application(name.into())
+    }
+}
+
+/// An object that holds credentials.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    /// The application's or the service principal's ID.
+    pub(crate) id: ObjectId,
+    pub(crate) app_id: AppId,
+}
+
+impl CredentialOwner {
+    /// Finds the object and keeps it for this transaction, if the caller may act as that client.
+    async fn locked(
+        &self,
+        tx: &mut WriteTx,
+        tenant: TenantId,
+        stamp: &Stamp,
+    ) -> Result<Client, IdentityError> {
+        let client = match self {
+            Self::Application(target) => {
+                let application = applications::locked(tx, tenant, target).await?;
+                Client { id: application.object_id, app_id: application.app_id }
+            }
+            Self::ServicePrincipal(target) => principal(tx, tenant, target).await?,
+        };
+        privileges::ensure_may_control(tx, tenant, stamp, client.app_id).await?;
+        Ok(client)
+    }
+}
+
+async fn principal(tx: &mut WriteTx, tenant: TenantId, target: &Target) -> Result<Client, IdentityError> {
+    let principal = service_principals::named(tx, tenant, &target.name).await?;
+    service_principals::lock(tx, principal.id).await?;
+    target.check(tx, principal.id, 0).await?;
+    Ok(Client { id: principal.id, app_id: principal.app_id })
+}
+
 /// Fills in an application's credentials.
 pub(crate) async fn attach(tx: &mut ReadTx, application: &mut Application) -> Result<(), IdentityError> {
-    application.secrets = sql::secrets(tx, application.object_id).await?;
-    application.certificates = sql::certificates(tx, application.object_id).await?;
+    attach_all(tx, std::slice::from_mut(application)).await
+}
+
+/// Fills in the credentials of several applications, with two statements for all of them.
+pub(crate) async fn attach_all(tx: &mut ReadTx, all: &mut [Application]) -> Result<(), IdentityError> {
+    let ids: Vec<ObjectId> = all.iter().map(|application| application.object_id).collect();
+    let mut secrets = sql::secrets_of(tx, &ids).await?;
+    let mut certificates = sql::certificates_of(tx, &ids).await?;
+    for application in all {
+        application.secrets = secrets.remove(&application.object_id).unwrap_or_default();
+        application.certificates = certificates.remove(&application.object_id).unwrap_or_default();
+    }
     Ok(())
 }
 
-/// Deletes all credentials of an application.
-pub(crate) async fn delete_all(tx: &mut WriteTx, application: ObjectId) -> Result<(), IdentityError> {
-    sql::delete_secrets(tx, application).await?;
-    sql::delete_certificates(tx, application).await?;
+/// The credentials of a service principal.
+pub(crate) async fn of_principal(
+    tx: &mut ReadTx,
+    id: ObjectId,
+) -> Result<(Vec<SecretInfo>, Vec<CertificateInfo>), IdentityError> {
+    Ok((sql::secrets(tx, id).await?, sql::certificates(tx, id).await?))
+}
+
+/// Deletes all credentials of an application or service principal.
+pub(crate) async fn delete_all(tx: &mut WriteTx, owner: ObjectId) -> Result<(), IdentityError> {
+    sql::delete_secrets(tx, owner).await?;
+    sql::delete_certificates(tx, owner).await?;
     Ok(())
 }
 
@@ -58,6 +137,9 @@ fn check_display_name(name: Option<&String>) -> Result<(), IdentityError> {
     match name {
         Some(name) if name.chars().count() > DISPLAY_NAME_CHARS_MAX => {
             Err(IdentityError::invalid("displayName", "must not exceed 120 characters"))
+        }
+        Some(name) if name.chars().any(char::is_control) => {
+            Err(IdentityError::invalid("displayName", "must not hold control characters"))
         }
         _ => Ok(()),
     }

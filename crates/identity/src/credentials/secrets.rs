@@ -7,8 +7,8 @@ use hilum_kernel::{AppId, CredentialId, ObjectId, Secret, TenantId};
 use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
-use super::{Keep, check_display_name, sql, two_years_after};
-use crate::{Identity, IdentityError, Stamp, applications, privileges};
+use super::{CredentialOwner, Keep, check_display_name, sql, two_years_after};
+use crate::{Identity, IdentityError, Stamp};
 
 /// Enough for any rotation; a token request looks at each of them.
 pub(super) const SECRETS_MAX: usize = 50;
@@ -61,14 +61,14 @@ pub struct AddedSecret {
 }
 
 impl Identity {
-    /// Makes a client secret for an application named by appId, object ID or identifier URI.
+    /// Makes a client secret for an application (by appId, object ID or identifier URI) or a service principal.
     ///
     /// # Errors
     /// [`IdentityError::Invalid`] for times that no secret may have, or too many secrets.
     pub async fn add_secret(
         &self,
         actor: &Actor,
-        application: &str,
+        owner: impl Into<CredentialOwner>,
         new: NewSecret,
     ) -> Result<AddedSecret, IdentityError> {
         check_display_name(new.display_name.as_ref())?;
@@ -86,7 +86,7 @@ impl Identity {
         check_times(&info, crate::timestamp(stamp.at_ms))?;
         let input = Input {
             tenant_id,
-            application: application.to_owned(),
+            owner: owner.into(),
             info: info.clone(),
             value: value.clone(),
             keep: new.keep,
@@ -104,21 +104,21 @@ impl Identity {
     pub async fn remove_secret(
         &self,
         actor: &Actor,
-        application: &str,
+        owner: impl Into<CredentialOwner>,
         key_id: CredentialId,
     ) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
-        let input = (tenant, application.to_owned(), key_id, self.stamp(actor));
+        let input = (tenant, owner.into(), key_id, self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, application, key_id, stamp)| {
+            .write(input, |tx, (tenant, owner, key_id, stamp)| {
                 async move {
-                    let application = applications::required(tx, *tenant, application).await?;
-                    if !sql::delete_secret(tx, application.object_id, *key_id).await? {
+                    let client = owner.locked(tx, *tenant, stamp).await?;
+                    if !sql::delete_secret(tx, client.id, *key_id).await? {
                         return Err(IdentityError::not_found("client secret", key_id));
                     }
                     let detail = Some(format!("secret {key_id}"));
-                    stamp.record(tx, Action::CredentialRemoved, application.app_id, detail).await?;
+                    stamp.record(tx, Action::CredentialRemoved, client.app_id, detail).await?;
                     Ok(())
                 }
                 .boxed()
@@ -141,7 +141,7 @@ impl Identity {
 
 struct Input {
     tenant_id: TenantId,
-    application: String,
+    owner: CredentialOwner,
     info: SecretInfo,
     value: Secret<String>,
     keep: Keep,
@@ -150,21 +150,20 @@ struct Input {
 }
 
 async fn add(tx: &mut WriteTx, input: &Input) -> Result<AppId, IdentityError> {
-    let application = applications::required(tx, input.tenant_id, &input.application).await?;
-    privileges::ensure_may_control(tx, input.tenant_id, &input.stamp, application.app_id).await?;
+    let client = input.owner.locked(tx, input.tenant_id, &input.stamp).await?;
     if input.keep == Keep::None {
-        sql::delete_secrets(tx, application.object_id).await?;
-    } else if sql::secrets(tx, application.object_id).await?.len() >= SECRETS_MAX {
+        sql::delete_secrets(tx, client.id).await?;
+    } else if sql::secrets(tx, client.id).await?.len() >= SECRETS_MAX {
         return Err(IdentityError::invalid(
             "passwordCredentials",
             "there may be at most 50: remove old ones",
         ));
     }
-    let hash = hash(&input.key, application.object_id, input.value.expose());
-    sql::insert_secret(tx, application.object_id, &input.info, &hash).await?;
+    let hash = hash(&input.key, client.id, input.value.expose());
+    sql::insert_secret(tx, client.id, &input.info, &hash).await?;
     let detail = Some(format!("secret {}", input.info.key_id));
-    input.stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
-    Ok(application.app_id)
+    input.stamp.record(tx, Action::CredentialAdded, client.app_id, detail).await?;
+    Ok(client.app_id)
 }
 
 pub(super) fn check_times(info: &SecretInfo, now: Timestamp) -> Result<(), IdentityError> {
@@ -180,10 +179,10 @@ pub(super) fn check_times(info: &SecretInfo, now: Timestamp) -> Result<(), Ident
     Ok(())
 }
 
-/// What is stored of a secret: bound to its application, so that a row cannot be given to another one.
-pub(crate) fn hash(key: &MasterKey, application: ObjectId, secret: &str) -> [u8; 32] {
+/// What is stored of a secret: bound to its application or service principal, so that a row cannot be given to another one.
+pub(crate) fn hash(key: &MasterKey, owner: ObjectId, secret: &str) -> [u8; 32] {
     let mut data = Vec::with_capacity(16 + secret.len());
-    data.extend_from_slice(application.uuid().as_bytes());
+    data.extend_from_slice(owner.uuid().as_bytes());
     data.extend_from_slice(secret.as_bytes());
     let hash = key.keyed_hash(&data);
     // The copy goes the way of the secret.

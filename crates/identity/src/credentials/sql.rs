@@ -1,7 +1,9 @@
 //! The tables of credentials: client secrets as keyed hashes, certificates, password hashes.
 
+use std::collections::HashMap;
+
 use hilum_kernel::{AppId, CredentialId, ObjectId, UserId};
-use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
+use hilum_storage::db::{DbError, ReadTx, Row, Sql, Statement, WriteTx};
 
 use super::{CertificateInfo, SecretInfo};
 use crate::timestamp;
@@ -17,20 +19,27 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE client_secret (
     CREATE TABLE user_password (
         user_id TEXT PRIMARY KEY, hash TEXT NOT NULL, must_change BIGINT NOT NULL, changed_at_ms BIGINT NOT NULL)";
 
-const SECRETS: Sql = "SELECT key_id, hint, display_name, starts_at_ms, ends_at_ms FROM client_secret
-    WHERE application_id = $1 ORDER BY starts_at_ms, key_id LIMIT 1000";
+/// `application_id` is the ID of whoever holds the credential: application or service principal.
+pub(crate) const SCHEMA_WHOLE: Sql = "ALTER TABLE client_certificate ADD COLUMN custom_key_identifier TEXT";
+
+const SECRETS: Sql = "SELECT key_id, hint, display_name, starts_at_ms, ends_at_ms, application_id
+    FROM client_secret WHERE application_id = $1 ORDER BY starts_at_ms, key_id LIMIT 1000";
 const INSERT_SECRET: Sql = "INSERT INTO client_secret
     (key_id, application_id, hash, hint, display_name, starts_at_ms, ends_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7)";
 const DELETE_SECRET: Sql = "DELETE FROM client_secret WHERE application_id = $1 AND key_id = $2";
 const DELETE_SECRETS: Sql = "DELETE FROM client_secret WHERE application_id = $1";
-const CERTIFICATES: Sql = "SELECT key_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms
-    FROM client_certificate WHERE application_id = $1 ORDER BY ends_at_ms DESC, key_id LIMIT 1000";
-const CLIENT_CERTIFICATES: Sql =
-    "SELECT c.key_id, c.thumbprint, c.der, c.display_name, c.starts_at_ms, c.ends_at_ms
-    FROM client_certificate c JOIN application a ON a.object_id = c.application_id
-    WHERE a.app_id = $1 ORDER BY c.ends_at_ms DESC, c.key_id LIMIT 1000";
+const CERTIFICATES: Sql = "SELECT key_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms,
+    custom_key_identifier, application_id FROM client_certificate WHERE application_id = $1 ORDER BY ends_at_ms DESC, key_id LIMIT 1000";
+const CLIENT_CERTIFICATES: Sql = "SELECT key_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms,
+    custom_key_identifier, application_id FROM client_certificate WHERE application_id IN (
+        SELECT object_id FROM application WHERE app_id = $1 UNION ALL
+        SELECT id FROM service_principal WHERE app_id = $1)
+    ORDER BY ends_at_ms DESC, key_id LIMIT 1000";
 const INSERT_CERTIFICATE: Sql = "INSERT INTO client_certificate
-    (key_id, application_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7)";
+    (key_id, application_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms, custom_key_identifier)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,$8)";
+const RENAME_CERTIFICATE: Sql =
+    "UPDATE client_certificate SET display_name = $3 WHERE application_id = $1 AND key_id = $2";
 const DELETE_CERTIFICATE: Sql = "DELETE FROM client_certificate WHERE application_id = $1 AND key_id = $2";
 const DELETE_CERTIFICATES: Sql = "DELETE FROM client_certificate WHERE application_id = $1";
 const PASSWORD: Sql = "SELECT hash, must_change FROM user_password WHERE user_id = $1";
@@ -48,6 +57,7 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     CERTIFICATES,
     CLIENT_CERTIFICATES,
     INSERT_CERTIFICATE,
+    RENAME_CERTIFICATE,
     DELETE_CERTIFICATE,
     DELETE_CERTIFICATES,
     PASSWORD,
@@ -57,6 +67,40 @@ pub(crate) const STATEMENTS: &[Sql] = &[
 
 pub(crate) async fn secrets(tx: &mut ReadTx, application: ObjectId) -> Result<Vec<SecretInfo>, DbError> {
     tx.fetch_all(SECRETS, &[application.into()]).await?.iter().map(read_secret).collect()
+}
+
+/// The secrets of several owners.
+pub(crate) async fn secrets_of(
+    tx: &mut ReadTx,
+    owners: &[ObjectId],
+) -> Result<HashMap<ObjectId, Vec<SecretInfo>>, DbError> {
+    let mut statement = Statement::new(
+        "SELECT key_id, hint, display_name, starts_at_ms, ends_at_ms, application_id FROM client_secret
+        WHERE application_id IN (",
+    );
+    statement.bind_list(owners.iter().copied()).push(") ORDER BY starts_at_ms, key_id LIMIT 1000000");
+    let mut all: HashMap<ObjectId, Vec<SecretInfo>> = HashMap::new();
+    for row in tx.fetch_all_of(&statement).await? {
+        all.entry(row.id(5)?).or_default().push(read_secret(&row)?);
+    }
+    Ok(all)
+}
+
+/// The certificates of several owners.
+pub(crate) async fn certificates_of(
+    tx: &mut ReadTx,
+    owners: &[ObjectId],
+) -> Result<HashMap<ObjectId, Vec<CertificateInfo>>, DbError> {
+    let mut statement = Statement::new(
+        "SELECT key_id, thumbprint, der, display_name, starts_at_ms, ends_at_ms, custom_key_identifier,
+        application_id FROM client_certificate WHERE application_id IN (",
+    );
+    statement.bind_list(owners.iter().copied()).push(") ORDER BY ends_at_ms DESC, key_id LIMIT 1000000");
+    let mut all: HashMap<ObjectId, Vec<CertificateInfo>> = HashMap::new();
+    for row in tx.fetch_all_of(&statement).await? {
+        all.entry(row.id(7)?).or_default().push(read_certificate(&row)?);
+    }
+    Ok(all)
 }
 
 pub(crate) async fn insert_secret(
@@ -117,8 +161,18 @@ pub(crate) async fn insert_certificate(
         info.display_name.clone().into(),
         info.starts_at.as_millisecond().into(),
         info.ends_at.as_millisecond().into(),
+        info.custom_key_identifier.clone().into(),
     ];
     tx.execute(INSERT_CERTIFICATE, &row).await.map(drop)
+}
+
+pub(crate) async fn rename_certificate(
+    tx: &mut WriteTx,
+    owner: ObjectId,
+    key: CredentialId,
+    name: &str,
+) -> Result<(), DbError> {
+    tx.execute(RENAME_CERTIFICATE, &[owner.into(), key.into(), name.into()]).await.map(drop)
 }
 
 pub(crate) async fn delete_certificate(
@@ -172,5 +226,6 @@ fn read_certificate(row: &Row) -> Result<CertificateInfo, DbError> {
         display_name: row.opt_text(3)?,
         starts_at: timestamp(row.int(4)?),
         ends_at: timestamp(row.int(5)?),
+        custom_key_identifier: row.opt_text(6)?,
     })
 }

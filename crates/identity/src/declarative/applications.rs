@@ -10,8 +10,8 @@ use super::{
     run::{Run, Trouble},
 };
 use crate::{
-    Application, ApplicationProperties, PermissionKind,
-    applications::{self, Policy},
+    Application, ApplicationProperties, IdentityError, ParentalControl, PermissionKind,
+    applications::{self, Ground, Policy},
 };
 
 /// Stands in identifier URIs for the client ID, which is not known before the application is made.
@@ -52,6 +52,7 @@ pub(super) async fn prepare(run: &mut Run<'_>, at: usize) -> Result<Prepared, Tr
             app_id,
             created_at: crate::timestamp(run.means.stamp.at_ms),
             seeded: false,
+            version: 1,
             properties,
             secrets: Vec::new(),
             certificates: Vec::new(),
@@ -73,18 +74,26 @@ pub(super) async fn save(run: &mut Run<'_>, prepared: Prepared) -> Result<(), Tr
     let tenant = run.means.tenant.clone();
     match &found {
         None => {
-            applications::check_rules(
-                &application.properties,
-                application.app_id,
-                &tenant,
-                Policy::Registered,
-            )?;
+            let ground = Ground {
+                app_id: application.app_id,
+                tenant: &tenant,
+                policy: Policy::Registered,
+                identifier_uris: run.means.identity.0.identifier_uris,
+            };
+            applications::check_rules(&application.properties, ground)?;
             applications::insert(run.tx, tenant.id, &application).await?;
             let detail = Some("created".to_owned());
             run.means.stamp.record(run.tx, Action::ApplicationChanged, application.app_id, detail).await?;
         }
         Some(found) if before.as_ref() != Some(&after) => {
-            applications::save(run.tx, &tenant, &found.properties, &application).await?;
+            applications::lock(run.tx, found.object_id).await?;
+            let now = applications::by_object_id(run.tx, tenant.id, found.object_id).await?;
+            application.version = found.version + 1;
+            if now.is_none_or(|now| now.version != application.version) {
+                return Err(IdentityError::Changed.into());
+            }
+            let uris = run.means.identity.0.identifier_uris;
+            applications::save(run.tx, (&tenant, uris), found, &application).await?;
             let detail = Some("updated".to_owned());
             run.means.stamp.record(run.tx, Action::ApplicationChanged, application.app_id, detail).await?;
         }
@@ -261,7 +270,18 @@ async fn names_are_free(
 
 /// The properties as Graph spells them.
 pub(super) fn properties_json(properties: &ApplicationProperties) -> Value {
-    serde_json::to_value(properties).unwrap_or_else(|_| json!({}))
+    let mut document = serde_json::to_value(properties).unwrap_or_else(|_| json!({}));
+    if let Value::Object(members) = &mut document {
+        if properties.parental_control_settings == ParentalControl::default() {
+            members.remove("parentalControlSettings");
+        }
+        // Says the same as `redirectUris`, unless somebody has given them places.
+        let placed = properties.web.redirect_uri_settings.iter().any(|setting| setting.index.is_some());
+        if let (false, Some(Value::Object(web))) = (placed, members.get_mut("web")) {
+            web.remove("redirectUriSettings");
+        }
+    }
+    document
 }
 
 /// What differs from an application that was just made, for the export.

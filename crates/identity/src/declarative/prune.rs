@@ -74,7 +74,7 @@ async fn delete(run: &mut Run<'_>, kind: DeclaredKind, id: &str) -> Result<Optio
 async fn application(run: &mut Run<'_>, id: &str) -> Result<Option<String>, IdentityError> {
     let (Ok(app_id), tenant) = (id.parse::<AppId>(), run.tenant()) else { return Ok(None) };
     let Some(found) = applications::by_app_id(run.tx, tenant, app_id).await? else { return Ok(None) };
-    applications::delete(run.tx, tenant, id, &run.means.stamp).await?;
+    applications::delete(run.tx, tenant, &app_id.into(), &run.means.stamp).await?;
     Ok(Some(found.properties.display_name))
 }
 

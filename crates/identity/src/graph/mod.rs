@@ -20,10 +20,13 @@ mod batch;
 mod body;
 mod call;
 pub(crate) mod caller;
+mod credentials;
+mod deleted_items;
 mod directory_objects;
 mod directory_roles;
 mod dispatch;
 mod error;
+mod federated_credentials;
 mod fixed;
 mod grants;
 mod groups;
@@ -33,12 +36,15 @@ mod odata;
 mod openapi;
 mod operation;
 mod organization;
+mod owners;
 mod path;
 mod policies;
 mod throttle;
 mod token;
 mod users;
 
+#[cfg(test)]
+mod applications_tests;
 #[cfg(test)]
 mod people_tests;
 #[cfg(test)]
@@ -74,6 +80,10 @@ const GRAPH: &[&[Operation]] = &[
     grants::OPERATIONS,
     app_role_assignments::OPERATIONS,
     policies::OPERATIONS,
+    credentials::OPERATIONS,
+    owners::OPERATIONS,
+    federated_credentials::OPERATIONS,
+    deleted_items::OPERATIONS,
 ];
 
 /// Azure Resource Manager's operations on roles (`/subscriptions/…`, `/providers/…`), which `az role` calls.

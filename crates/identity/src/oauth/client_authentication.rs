@@ -220,11 +220,11 @@ impl Identity {
         if client.secrets.is_empty() && client.public {
             return Err(OAuthError::PublicClient);
         }
-        let hash = credentials::hash(&self.0.secret_key, client.application, secret.expose());
         // All are compared, so that the time does not tell which one it was.
         let mut expired = false;
         let mut good = false;
         for stored in &client.secrets {
+            let hash = credentials::hash(&self.0.secret_key, stored.owner, secret.expose());
             let same = constant_time_eq(&stored.hash, &hash);
             good |= same && (stored.starts_at_ms..stored.ends_at_ms).contains(&now_ms);
             expired |= same && stored.ends_at_ms <= now_ms;

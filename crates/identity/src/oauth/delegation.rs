@@ -184,11 +184,7 @@ pub(crate) async fn rights(
 
 /// The names in `optionalClaims.{list}` of a registration.
 pub(crate) fn optional_claims(properties: &ApplicationProperties, list: &str) -> Vec<String> {
-    let entries = properties.optional_claims.as_ref().and_then(|claims| claims.get(list)?.as_array());
-    entries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.get("name")?.as_str().map(str::to_owned))
-        .take(50)
-        .collect()
+    let Some(claims) = &properties.optional_claims else { return Vec::new() };
+    let entries = if list == "idToken" { &claims.id_token } else { &claims.access_token };
+    entries.iter().map(|entry| entry.name.clone()).take(50).collect()
 }

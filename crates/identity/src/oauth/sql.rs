@@ -8,10 +8,10 @@ use crate::{ApplicationProperties, folded};
 
 /// The client, its principal and its secrets: a row per secret, or one without.
 const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.account_enabled,
-        s.hash, s.starts_at_ms, s.ends_at_ms
+        s.hash, s.starts_at_ms, s.ends_at_ms, s.application_id
     FROM application a
     LEFT JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
-    LEFT JOIN client_secret s ON s.application_id = a.object_id
+    LEFT JOIN client_secret s ON s.application_id IN (a.object_id, p.id)
     WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
 
 /// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without.
@@ -79,7 +79,6 @@ pub(crate) const STATEMENTS: &[Sql] =
 /// A client as the token endpoint sees it before it has proven anything.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) application: ObjectId,
     pub(crate) public: bool,
     pub(crate) disabled: bool,
     /// Its principal in the tenant, and whether that is enabled.
@@ -89,6 +88,8 @@ pub(crate) struct Client {
 
 #[derive(Debug)]
 pub(crate) struct StoredSecret {
+    /// Whose it is: the application's or the service principal's. The hash is bound to it.
+    pub(crate) owner: ObjectId,
     pub(crate) hash: Vec<u8>,
     pub(crate) starts_at_ms: i64,
     pub(crate) ends_at_ms: i64,
@@ -104,7 +105,6 @@ pub(crate) async fn client(
         let known = match &mut client {
             Some(known) => known,
             None => client.insert(Client {
-                application: row.id(0)?,
                 public: row.truth(1)?,
                 disabled: row.truth(2)?,
                 principal: match row.opt_id(3)? {
@@ -115,7 +115,12 @@ pub(crate) async fn client(
             }),
         };
         if let Some(hash) = row.opt_blob(5)? {
-            known.secrets.push(StoredSecret { hash, starts_at_ms: row.int(6)?, ends_at_ms: row.int(7)? });
+            known.secrets.push(StoredSecret {
+                owner: row.id(8)?,
+                hash,
+                starts_at_ms: row.int(6)?,
+                ends_at_ms: row.int(7)?,
+            });
         }
     }
     Ok(client)

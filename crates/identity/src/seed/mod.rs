@@ -68,6 +68,7 @@ pub(crate) fn applications(
         app_id,
         created_at,
         seeded: true,
+        version: 1,
         properties,
         secrets: Vec::new(),
         certificates: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Owns `service_principal`. Names, roles and scopes are the application's and are read from it.
 
+mod deletion;
 mod sql;
 
 use futures::FutureExt as _;
@@ -12,14 +13,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Application, Identity, IdentityError, Stamp,
+    Application, CertificateInfo, Identity, IdentityError, SecretInfo, Stamp,
     applications::{self, Comparison},
-    credentials, grants, privileges, role_assignments,
+    credentials, privileges,
+    target::Name,
 };
 
+pub(crate) use deletion::{delete_with_application, forget, restore, view_deleted};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_app_id, by_id, insert, list as select, rename, update as save};
+pub(crate) use sql::{SCHEMA, by_app_id, by_id, insert, list as select, lock, rename, update as save};
 
 /// An application's presence in the tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,10 @@ pub struct ServicePrincipal {
     pub created_at: Timestamp,
     /// The application it stands for.
     pub application: Option<Box<Application>>,
+    /// Its own client secrets, without their text.
+    pub secrets: Vec<SecretInfo>,
+    /// Its own certificates.
+    pub certificates: Vec<CertificateInfo>,
 }
 
 /// Which service principals to list.
@@ -199,7 +206,7 @@ impl Identity {
             .await
     }
 
-    /// Deletes a service principal and what was granted to it.
+    /// Deletes a service principal and what was granted to it; for 30 days it can be restored without that.
     ///
     /// # Errors
     /// [`IdentityError::NotFound`]; [`IdentityError::Invalid`] for one that belongs to the installation.
@@ -226,9 +233,7 @@ pub(crate) async fn delete(
     if application.is_some_and(|application| application.seeded) {
         return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
     }
-    delete_with_grants(tx, principal.id).await?;
-    let detail = Some("deleted".to_owned());
-    stamp.record(tx, Action::ServicePrincipalChanged, principal.id, detail).await?;
+    deletion::put_away(tx, tenant, &principal, None, stamp).await?;
     Ok(())
 }
 
@@ -243,26 +248,9 @@ pub(crate) fn of(application: &Application, id: ObjectId, created_at: Timestamp)
         notes: None,
         created_at,
         application: None,
+        secrets: Vec::new(),
+        certificates: Vec::new(),
     }
-}
-
-/// Deletes the principal of an application, if there is one.
-pub(crate) async fn delete_of_application(
-    tx: &mut WriteTx,
-    tenant: TenantId,
-    app_id: AppId,
-) -> Result<(), IdentityError> {
-    match by_app_id(tx, tenant, app_id).await? {
-        Some(principal) => delete_with_grants(tx, principal.id).await,
-        None => Ok(()),
-    }
-}
-
-async fn delete_with_grants(tx: &mut WriteTx, id: ObjectId) -> Result<(), IdentityError> {
-    role_assignments::delete_of_principal(tx, id).await?;
-    grants::delete_of_principal(tx, id).await?;
-    sql::delete(tx, id).await?;
-    Ok(())
 }
 
 /// Fills in the application.
@@ -275,7 +263,24 @@ async fn attach(
         credentials::attach(tx, &mut application).await?;
         principal.application = Some(Box::new(application));
     }
+    (principal.secrets, principal.certificates) = credentials::of_principal(tx, principal.id).await?;
     Ok(())
+}
+
+/// The principal that is named, without its application.
+pub(crate) async fn named(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    name: &Name,
+) -> Result<ServicePrincipal, IdentityError> {
+    let found = match name {
+        Name::ObjectId(id) => by_id(tx, tenant, *id).await?,
+        Name::AppId(id) => by_app_id(tx, tenant, *id).await?,
+        Name::Any(name) => lookup(tx, tenant, name).await?,
+        // Service principals have none.
+        Name::Unique(_) => None,
+    };
+    found.ok_or_else(|| IdentityError::not_found("service principal", name))
 }
 
 /// The principal with this object ID, appId or name.

@@ -21,10 +21,12 @@ const UPDATE: Sql =
     "UPDATE service_principal SET account_enabled = $2, assignment_required = $3, notes = $4 WHERE id = $1";
 const RENAME: Sql = "UPDATE service_principal SET display_name = $3, display_name_folded = $4
     WHERE tenant_id = $1 AND app_id = $2";
+/// Changes nothing; whoever else wants to change the row waits for the end of the transaction.
+const LOCK: Sql = "UPDATE service_principal SET id = id WHERE id = $1";
 const DELETE: Sql = "DELETE FROM service_principal WHERE id = $1";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[INSERT, UPDATE, RENAME, DELETE];
+pub(crate) const STATEMENTS: &[Sql] = &[INSERT, UPDATE, RENAME, LOCK, DELETE];
 
 pub(crate) async fn by_app_id(
     tx: &mut ReadTx,
@@ -116,6 +118,11 @@ pub(crate) async fn rename(
     tx.execute(RENAME, &row).await.map(drop)
 }
 
+/// Keeps a principal for this transaction.
+pub(crate) async fn lock(tx: &mut WriteTx, id: ObjectId) -> Result<(), DbError> {
+    tx.execute(LOCK, &[id.into()]).await.map(drop)
+}
+
 pub(crate) async fn delete(tx: &mut WriteTx, id: ObjectId) -> Result<(), DbError> {
     tx.execute(DELETE, &[id.into()]).await.map(drop)
 }
@@ -130,5 +137,7 @@ fn read(row: &Row) -> Result<ServicePrincipal, DbError> {
         notes: row.opt_text(5)?,
         created_at: timestamp(row.int(6)?),
         application: None,
+        secrets: Vec::new(),
+        certificates: Vec::new(),
     })
 }

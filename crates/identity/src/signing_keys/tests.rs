@@ -78,7 +78,10 @@ async fn another_master_key_is_told_at_once() {
             random: Arc::new(SeededRandom::new(44)),
             master_key: MasterKey::generate(&SeededRandom::new(8)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
-            settings: Settings { origin: ORIGIN.into() },
+            settings: Settings {
+                origin: ORIGIN.into(),
+                identifier_uris: crate::IdentifierUriPolicy::default(),
+            },
         })
         .unwrap();
         let checked = other.check_master_key().await;
