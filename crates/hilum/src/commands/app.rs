@@ -1,14 +1,15 @@
 //! `hilum app …`: applications (registrations), as `az ad app`.
 
 use clap::{Args, Subcommand};
-use hilum_audit::Actor;
-use hilum_identity::{Application, ApplicationFilter, Identity, json as graph};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Context, Failure, credential, permission, values};
-
-/// What a list shows without `--all`, as `az` does.
-pub(crate) const LIST_DEFAULT: usize = 100;
+use super::{
+    Answer, Context, Failure,
+    change::ChangeArgs,
+    credential,
+    directory::{DirectoryClient, quoted, shown, text, with_query},
+    federated, find, list, owner, permission, signed_in, values,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AppCommand {
@@ -25,6 +26,12 @@ pub(crate) enum AppCommand {
     /// Secrets and certificates.
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
+    /// Tokens of other issuers that stand for a credential.
+    #[command(subcommand)]
+    FederatedCredential(federated::FederatedCommand),
+    /// Who may change the application.
+    #[command(subcommand)]
+    Owner(owner::OwnerCommand),
     /// What the application may ask of others.
     #[command(subcommand)]
     Permission(permission::PermissionCommand),
@@ -46,7 +53,7 @@ pub(crate) struct Properties {
     /// AzureADMyOrg, AzureADMultipleOrgs, AzureADandPersonalMicrosoftAccount or PersonalMicrosoftAccount.
     #[arg(long)]
     sign_in_audience: Option<String>,
-    #[arg(long)]
+    #[arg(long, visible_alias = "homepage")]
     web_home_page_url: Option<String>,
     /// Where the authorization code of a web application is sent.
     #[arg(long, num_args = 0.., value_delimiter = ' ', visible_alias = "reply-urls")]
@@ -58,11 +65,11 @@ pub(crate) struct Properties {
     #[arg(long, num_args = 0.., value_delimiter = ' ')]
     spa_redirect_uris: Option<Vec<String>>,
     /// Allow public client flows.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", visible_alias = "native-app")]
     is_fallback_public_client: Option<bool>,
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     enable_id_token_issuance: Option<bool>,
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", visible_alias = "oauth2-allow-implicit-flow")]
     enable_access_token_issuance: Option<bool>,
     /// JSON, or @file.
     #[arg(long, visible_alias = "required-resource-manifest")]
@@ -77,6 +84,29 @@ pub(crate) struct Properties {
     requested_access_token_version: Option<i64>,
     #[arg(long)]
     service_management_reference: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// A certificate that is given with the registration.
+#[derive(Debug, Args)]
+struct KeyArgs {
+    /// The certificate: base64 of its DER form, PEM, or @file.
+    #[arg(long)]
+    key_value: Option<String>,
+    /// Only AsymmetricX509Cert: secrets are always made by the server.
+    #[arg(long, default_value = "AsymmetricX509Cert", requires = "key_value", hide_default_value = true)]
+    key_type: String,
+    #[arg(long, default_value = "Verify", requires = "key_value", hide_default_value = true)]
+    key_usage: String,
+    #[arg(long, requires = "key_value")]
+    key_display_name: Option<String>,
+    /// From when it is valid; by default as the certificate says.
+    #[arg(long, requires = "key_value")]
+    start_date: Option<String>,
+    /// Until when it is valid.
+    #[arg(long, requires = "key_value")]
+    end_date: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -95,15 +125,8 @@ pub(crate) struct UpdateArgs {
     display_name: Option<String>,
     #[command(flatten)]
     properties: Properties,
-    /// property.path=value
-    #[arg(long, num_args = 1.., value_name = "PATH=VALUE")]
-    set: Vec<String>,
-    /// A collection and what to add to it.
-    #[arg(long, num_args = 2.., value_names = ["PATH", "VALUE"])]
-    add: Option<Vec<String>>,
-    /// A property, or a collection and the position in it, to remove.
-    #[arg(long, num_args = 1..=2, value_names = ["PATH", "INDEX"])]
-    remove: Option<Vec<String>>,
+    #[command(flatten)]
+    change: ChangeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -121,51 +144,65 @@ pub(crate) struct ListArgs {
     filter: Option<String>,
     #[arg(long)]
     identifier_uri: Option<String>,
-    #[arg(long, hide = true)]
+    /// Those that the signed-in user owns.
+    #[arg(long)]
     show_mine: bool,
 }
 
 pub(crate) async fn run(context: &Context, command: AppCommand) -> Answer {
     match command {
-        AppCommand::Credential(command) => return credential::run(context, command).await,
-        AppCommand::Permission(command) => return permission::run(context, command).await,
-        _ => {}
+        AppCommand::Permission(command) => permission::run(context, command).await,
+        command => context.with_client(async |client| Box::pin(on(context, client, command)).await).await,
     }
-    context
-        .with_directory(async |identity| match command {
-            AppCommand::Create(arguments) => create(context, identity, arguments).await.map(Some),
-            AppCommand::Update(arguments) => update(identity, arguments).await,
-            AppCommand::Show(id) => {
-                let application = identity.find_application(&id.id).await?;
-                show(identity, &application).await.map(Some)
-            }
-            AppCommand::Delete(id) => {
-                identity.delete_application(&Actor::operator(), &id.id).await?;
-                Ok(None)
-            }
-            AppCommand::List(arguments) => list(identity, arguments).await.map(Some),
-            AppCommand::Credential(_) | AppCommand::Permission(_) => Ok(None),
-        })
-        .await
 }
 
-pub(crate) async fn show(identity: &Identity, application: &Application) -> Result<Value, Failure> {
-    Ok(graph::application(application, &identity.tenant().await?.domain))
+async fn on(context: &Context, client: &DirectoryClient, command: AppCommand) -> Answer {
+    match command {
+        AppCommand::Create(arguments) => create(context, client, arguments).await.map(Some),
+        AppCommand::Update(arguments) => update(client, arguments).await,
+        AppCommand::Show(id) => Ok(Some(shown(find::application(client, &id.id).await?))),
+        AppCommand::Delete(id) => {
+            client.delete(&find::application_path(client, &id.id).await?).await?;
+            Ok(None)
+        }
+        AppCommand::List(arguments) => list(context, client, arguments).await.map(Some),
+        AppCommand::Credential(command) => {
+            credential::run(context, client, credential::Holder::Application, command).await
+        }
+        AppCommand::FederatedCredential(command) => federated::run(client, command).await,
+        AppCommand::Owner(command) => owner::of_application(client, command).await,
+        AppCommand::Permission(_) => Ok(None),
+    }
 }
 
-async fn create(context: &Context, identity: &Identity, arguments: CreateArgs) -> Result<Value, Failure> {
+async fn create(
+    context: &Context,
+    client: &DirectoryClient,
+    arguments: CreateArgs,
+) -> Result<Value, Failure> {
     let mut members = arguments.properties.members()?;
     members.insert("displayName".to_owned(), arguments.display_name.clone().into());
-    let twins =
-        identity.list_applications(&ApplicationFilter::DisplayName(arguments.display_name), Some(2)).await?;
+    named_or_new(context, client, &arguments.display_name, members).await
+}
+
+/// As `az`: a name that one application has means that one.
+pub(crate) async fn named_or_new(
+    context: &Context,
+    client: &DirectoryClient,
+    name: &str,
+    members: Map<String, Value>,
+) -> Result<Value, Failure> {
+    let filter = format!("displayName eq {}", quoted(name));
+    let path = with_query("/v1.0/applications", &[("$filter", Some(filter)), ("$top", Some("2".to_owned()))]);
+    let twins = client.list(&path, Some(2)).await?;
     let application = match twins.as_slice() {
-        [] => identity.create_application(&Actor::operator(), &members).await?,
+        [] => client.post("/v1.0/applications", Value::Object(members)).await?,
         [twin] => {
-            context.warn(format!(
-                "Found an existing application instance: (id) {}. We will patch it.",
-                twin.object_id
-            ));
-            identity.update_application(&Actor::operator(), &twin.object_id.to_string(), &members).await?
+            let id = text(twin, "id");
+            context.warn(format!("Found an existing application instance: (id) {id}. We will patch it."));
+            let path = format!("/v1.0/applications/{id}");
+            client.patch(&path, Value::Object(members)).await?;
+            client.get(&path).await?
         }
         _ => {
             return Err(Failure::Error(
@@ -173,70 +210,41 @@ async fn create(context: &Context, identity: &Identity, arguments: CreateArgs) -
             ));
         }
     };
-    show(identity, &application).await
+    Ok(shown(application))
 }
 
-async fn update(identity: &Identity, arguments: UpdateArgs) -> Answer {
+async fn update(client: &DirectoryClient, arguments: UpdateArgs) -> Answer {
     let mut members = arguments.properties.members()?;
     if let Some(name) = arguments.display_name {
         members.insert("displayName".to_owned(), name.into());
     }
-    for setting in &arguments.set {
-        let (path, value) = setting
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("--set wants PATH=VALUE, not '{setting}'")))?;
+    let present = find::application(client, &arguments.id.id).await?;
+    let mut change = arguments.change;
+    for setting in &mut change.set {
         // The Azure AD Graph's name for the switch, as Microsoft's articles write it.
-        let path = if path == "publicClient" { "isFallbackPublicClient" } else { path };
-        values::put(&mut members, path, values::loose(value));
-    }
-    if arguments.add.is_some() || arguments.remove.is_some() {
-        let present = show(identity, &identity.find_application(&arguments.id.id).await?).await?;
-        if let Some([path, added @ ..]) = arguments.add.as_deref() {
-            let mut items = collection(&present, path)?;
-            items.extend(added.iter().map(|text| values::loose(text)));
-            values::put(&mut members, path, items.into());
-        }
-        match arguments.remove.as_deref() {
-            Some([path, index]) => {
-                let mut items = collection(&present, path)?;
-                let index = index.parse().ok().filter(|at| *at < items.len());
-                let at: usize =
-                    index.ok_or_else(|| Failure::Usage(format!("--remove: {path} has no such position")))?;
-                items.remove(at);
-                values::put(&mut members, path, items.into());
-            }
-            Some([path]) => values::put(&mut members, path, Value::Null),
-            _ => {}
+        if let Some(value) = setting.strip_prefix("publicClient=")
+            && matches!(values::loose(value), Value::Bool(_) | Value::String(_))
+        {
+            *setting = format!("isFallbackPublicClient={value}");
         }
     }
-    identity.update_application(&Actor::operator(), &arguments.id.id, &members).await?;
+    change.apply(&mut members, &present)?;
+    let path = format!("/v1.0/applications/{}", text(&present, "id"));
+    client.patch(&path, Value::Object(members)).await?;
     Ok(None)
 }
 
-fn collection(present: &Value, path: &str) -> Result<Vec<Value>, Failure> {
-    match present.pointer(&format!("/{}", path.replace('.', "/"))) {
-        Some(Value::Array(items)) => Ok(items.clone()),
-        Some(Value::Null) | None => Ok(Vec::new()),
-        Some(_) => Err(Failure::Usage(format!("{path} is no collection"))),
+async fn list(context: &Context, client: &DirectoryClient, arguments: ListArgs) -> Result<Value, Failure> {
+    if arguments.show_mine {
+        return signed_in::owned(client, Some("application")).await;
     }
-}
-
-async fn list(identity: &Identity, arguments: ListArgs) -> Result<Value, Failure> {
-    let filter =
-        match (&arguments.app_id, &arguments.display_name, &arguments.identifier_uri, &arguments.filter) {
-            (Some(id), ..) => ApplicationFilter::AppId(
-                id.parse().map_err(|_| Failure::Usage("--app-id must be a GUID".to_owned()))?,
-            ),
-            (_, Some(name), ..) => ApplicationFilter::DisplayNamePrefix(name.clone()),
-            (_, _, Some(uri), _) => ApplicationFilter::IdentifierUri(uri.clone()),
-            (_, _, _, Some(filter)) => ApplicationFilter::parse_odata(filter)?,
-            _ => ApplicationFilter::All,
-        };
-    // As az: a list without filter stops at 100 unless --all.
-    let limit = (!arguments.all && matches!(filter, ApplicationFilter::All)).then_some(LIST_DEFAULT);
-    let domain = &identity.tenant().await?.domain;
-    let found = identity.list_applications(&filter, limit).await?;
-    Ok(found.iter().map(|application| graph::application(application, domain)).collect())
+    let mut conditions = Vec::from_iter(arguments.filter);
+    conditions.extend(arguments.app_id.map(|id| format!("appId eq {}", quoted(&id))));
+    conditions
+        .extend(arguments.display_name.map(|name| format!("startswith(displayName,{})", quoted(&name))));
+    conditions
+        .extend(arguments.identifier_uri.map(|uri| format!("identifierUris/any(s:s eq {})", quoted(&uri))));
+    list::listed(context, client, "/v1.0/applications", (conditions, arguments.all)).await
 }
 
 impl Properties {
@@ -272,6 +280,37 @@ impl Properties {
         put("requiredResourceAccess", required);
         put("appRoles", from_json("--app-roles", &self.app_roles)?);
         put("optionalClaims", from_json("--optional-claims", &self.optional_claims)?);
+        put("keyCredentials", self.key.credential()?.map(|credential| json!([credential])));
         Ok(members)
+    }
+}
+
+impl KeyArgs {
+    fn credential(&self) -> Result<Option<Value>, Failure> {
+        let Some(value) = &self.key_value else { return Ok(None) };
+        if self.key_type != "AsymmetricX509Cert" || self.key_usage != "Verify" {
+            return Err(Failure::Usage(
+                "--key-type must be AsymmetricX509Cert and --key-usage Verify: secrets are made by the server, with \
+                 `hilum app credential reset`"
+                    .to_owned(),
+            ));
+        }
+        let file = values::bytes_or_file(value)?;
+        let mut credential = credential::key_credential(&credential::certificate(&file)?);
+        let members = credential.as_object_mut();
+        let date = |option: &str, text: &Option<String>| {
+            text.as_deref().map(|text| values::date(option, text)).transpose()
+        };
+        let (start, end) = (date("--start-date", &self.start_date)?, date("--end-date", &self.end_date)?);
+        if let Some(members) = members {
+            let dates = [("startDateTime", start), ("endDateTime", end)];
+            members.extend(dates.into_iter().filter_map(|(name, time)| {
+                Some((name.to_owned(), hilum_identity::json::date_time(time?).into()))
+            }));
+            if let Some(name) = &self.key_display_name {
+                members.insert("displayName".to_owned(), name.as_str().into());
+            }
+        }
+        Ok(Some(credential))
     }
 }

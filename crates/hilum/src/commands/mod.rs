@@ -11,11 +11,11 @@ mod completion;
 mod context;
 mod credential;
 mod demo;
-#[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod directory;
 mod doctor;
 mod export_config;
 mod failure;
+mod federated;
 #[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod find;
 mod group;
@@ -24,7 +24,6 @@ mod key;
 mod list;
 mod login;
 mod output;
-#[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod owner;
 mod permission;
 mod rest;
@@ -32,6 +31,7 @@ mod role;
 mod serve;
 mod signed_in;
 mod sp;
+mod sp_credential;
 mod user;
 pub(crate) mod values;
 

@@ -10,10 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, Context, Failure,
-    app::LIST_DEFAULT,
-    credential::{self, CredentialCommand, NewCredentialArgs},
+    sp_credential::{self as credential, CredentialCommand, NewCredentialArgs},
     values,
 };
+
+/// What a list shows without `--all`, as `az` does.
+const LIST_DEFAULT: usize = 100;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpCommand {

@@ -18,13 +18,25 @@ pub(crate) fn text_or_file(text: &str) -> Result<String, Failure> {
     }
 }
 
+/// The same, where the file need not be text.
+pub(crate) fn bytes_or_file(text: &str) -> Result<Vec<u8>, Failure> {
+    match text.strip_prefix('@') {
+        Some(file) => read_bytes(Path::new(file)),
+        None => Ok(text.as_bytes().to_vec()),
+    }
+}
+
 pub(crate) fn read_file(file: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_bytes(file)?).map_err(|_| Failure::Error(format!("{} is no text", file.display())))
+}
+
+fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| Failure::Error(format!("cannot read {}: {error}", file.display()));
     let length = std::fs::metadata(file).map_err(failed)?.len();
     if length > FILE_BYTES_MAX {
         return Err(Failure::Error(format!("{} is larger than 1 MiB", file.display())));
     }
-    std::fs::read_to_string(file).map_err(failed)
+    std::fs::read(file).map_err(failed)
 }
 
 /// JSON, inline or from the file after `@`.
