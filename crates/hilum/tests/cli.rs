@@ -192,6 +192,92 @@ fn users_roles_and_keys() {
 }
 
 #[test]
+fn credentials_and_owners() {
+    let hilum = hilum();
+    let id = hilum.ok(&["app", "create", "--display-name", "n", "--query", "appId", "-o", "tsv"]);
+    let first = ["app", "credential", "reset", "--id", &id, "--query", "password", "-o", "tsv"];
+    let first = hilum.ok(&first);
+    let key = hilum.ok(&["app", "credential", "list", "--id", &id, "--query", "[0].keyId", "-o", "tsv"]);
+    let admin = hilum.ok(&["user", "list", "--query", "[0].id", "-o", "tsv"]);
+    let file =
+        ["app", "credential", "reset", "--id", &id, "--create-cert", "--query", "fileWithCertAndPrivateKey"];
+    let file = hilum.ok(&[&file[..], &["-o", "tsv"]].concat());
+    let federated =
+        r#"{"name": "ci-runs", "issuer": "https://i.example", "subject": "s", "audiences": ["api://x"]}"#;
+    let text = story(
+        &hilum,
+        &[
+            &["app", "credential", "delete", "--id", &id, "--key-id", &key],
+            &["app", "credential", "delete", "--id", &id, "--key-id", &key],
+            &["app", "credential", "reset", "--id", &id, "--cert", &format!("@{file}"), "--append"],
+            &["app", "credential", "reset", "--id", &id, "--cert", "nonsense"],
+            &["app", "credential", "reset", "--id", &id, "--keyvault", "v"],
+            &["app", "credential", "reset", "--id", &id, "--years", "3"],
+            &["app", "credential", "list", "--id", &id, "--cert", "--query", "[].[type, displayName, key]"],
+            &["app", "owner", "add", "--id", &id, "--owner-object-id", &admin],
+            &["app", "owner", "add", "--id", &id, "--owner-object-id", &admin],
+            &["app", "owner", "list", "--id", &id, "--query", "[].displayName", "-o", "tsv"],
+            &["app", "owner", "remove", "--id", &id, "--owner-object-id", &admin],
+            &["app", "owner", "list", "--id", &id],
+            &["app", "federated-credential", "create", "--id", &id, "--parameters", federated],
+            &[
+                "app",
+                "federated-credential",
+                "update",
+                "--id",
+                &id,
+                "--federated-credential-id",
+                "ci-runs",
+                "--parameters",
+                r#"{"description": "d"}"#,
+            ],
+            &[
+                "app",
+                "federated-credential",
+                "show",
+                "--id",
+                &id,
+                "--federated-credential-id",
+                "ci-runs",
+                "--query",
+                "description",
+            ],
+            &["app", "federated-credential", "delete", "--id", &id, "--federated-credential-id", "ci-runs"],
+            &["app", "federated-credential", "list", "--id", &id],
+            &[
+                "app",
+                "update",
+                "--id",
+                &id,
+                "--set",
+                "web.homePageUrl=https://h.example",
+                "--add",
+                "tags",
+                "a",
+                "b",
+            ],
+            &["app", "update", "--id", &id, "--set", "tags[0]=c", "--remove", "tags", "1"],
+            &["app", "show", "--id", &id, "--query", "[tags, web.homePageUrl]"],
+            &["app", "update", "--id", &id, "--set", "nonsense=1"],
+            &["app", "update", "--id", &id, "--set", "appId=1"],
+            &[
+                "rest",
+                "-u",
+                "https://graph.microsoft.com/v1.0/applications",
+                "--uri-parameters",
+                "$filter=displayName eq 'n'",
+                "--query",
+                "value[].displayName",
+            ],
+            &["rest", "-m", "post", "-u", "/v1.0/applications", "--body", "nonsense"],
+            &["rest", "-u", "https://example.com/v1.0"],
+        ],
+    );
+    settings(&hilum)
+        .bind(|| insta::assert_snapshot!(text.replace(&file, "[file]").replace(&first, "[secret]")));
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one story, line by line")]
 fn groups() {
     let hilum = hilum();

@@ -214,6 +214,7 @@ pub(crate) async fn named_or_new(
 }
 
 async fn update(client: &DirectoryClient, arguments: UpdateArgs) -> Answer {
+    arguments.change.check()?;
     let mut members = arguments.properties.members()?;
     if let Some(name) = arguments.display_name {
         members.insert("displayName".to_owned(), name.into());

@@ -26,6 +26,14 @@ pub(crate) struct ChangeArgs {
 }
 
 impl ChangeArgs {
+    /// What is no change is told before anything is asked.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.set.iter().find(|setting| !setting.contains('=')) {
+            Some(setting) => Err(Failure::Usage(format!("--set wants PATH=VALUE, not '{setting}'"))),
+            None => Ok(()),
+        }
+    }
+
     /// Puts the change into `members`.
     pub(crate) fn apply(&self, members: &mut Map<String, Value>, present: &Value) -> Result<(), Failure> {
         for setting in &self.set {

@@ -193,6 +193,7 @@ async fn create(
 }
 
 async fn update(client: &DirectoryClient, arguments: UpdateArgs) -> Answer {
+    arguments.change.check()?;
     let mut members = Map::new();
     members.extend(arguments.display_name.map(|name| ("displayName".to_owned(), name.into())));
     members.extend(arguments.description.map(|text| ("description".to_owned(), text.into())));
