@@ -192,6 +192,7 @@ fn users_roles_and_keys() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, line by line")]
 fn credentials_and_owners() {
     let hilum = hilum();
     let id = hilum.ok(&["app", "create", "--display-name", "n", "--query", "appId", "-o", "tsv"]);
