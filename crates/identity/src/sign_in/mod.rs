@@ -17,7 +17,12 @@ use hilum_storage::db::DbError;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Identity, IdentityError, User, credentials::passwords, oauth::Throttle, users};
+use crate::{
+    Identity, IdentityError, User,
+    credentials::passwords::{self, HashedPassword},
+    oauth::Throttle,
+    users,
+};
 
 pub(crate) use lockout::Lockout;
 
@@ -42,11 +47,11 @@ impl Default for HashingPool {
 }
 
 impl HashingPool {
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, SignInError> {
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, IdentityError> {
         let turn = tokio::time::timeout(HASHING_WAIT, Arc::clone(&self.0).acquire_owned()).await;
         match turn {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(SignInError::Unavailable(IdentityError::Interrupted)),
+            _ => Err(IdentityError::Interrupted),
         }
     }
 }
@@ -167,9 +172,7 @@ impl Identity {
             Err(refusal) => return self.noted(Err(refusal), origin).await,
         };
         users::check_password_rules(&new, &user).map_err(refused_password)?;
-        let turn = self.0.sign_in.pool.turn().await?;
-        let hashed = passwords::hash(new, false, &self.0.random).await.map_err(refused_password)?;
-        drop(turn);
+        let hashed = self.hash_password(new, false).await.map_err(refused_password)?;
         let stamp = self.stamp(&actor_of(&user, origin));
         let input = (self.tenant().await?.id, user.id.to_string(), hashed, stamp);
         self.0
@@ -200,7 +203,7 @@ impl Identity {
         locked()?;
         let found = self.user_with_password(name).await.map_err(|error| (None, error.into()))?;
         let hash = found.as_ref().map_or_else(|| NO_PASSWORD.to_owned(), |(_, hash, _)| hash.clone());
-        let turn = guard.pool.turn().await.map_err(|error| (None, error))?;
+        let turn = guard.pool.turn().await.map_err(|error| (None, error.into()))?;
         // Again after waiting: a hundred guesses at once are a hundred guesses.
         locked()?;
         let fits = password.expose().len() <= PASSWORD_BYTES_MAX;
@@ -219,6 +222,45 @@ impl Identity {
                 Err((found.map(|(user, ..)| user.id), SignInError::WrongCredentials))
             }
         }
+    }
+
+    /// Hashes a new password when it is its turn.
+    pub(crate) async fn hash_password(
+        &self,
+        password: Secret<String>,
+        must_change: bool,
+    ) -> Result<HashedPassword, IdentityError> {
+        let _turn = self.0.sign_in.pool.turn().await?;
+        passwords::hash(password, must_change, &self.0.random).await
+    }
+
+    /// Compares a password with a hash when it is its turn.
+    pub(crate) async fn verify_password(
+        &self,
+        password: Secret<String>,
+        hash: String,
+    ) -> Result<bool, IdentityError> {
+        let _turn = self.0.sign_in.pool.turn().await?;
+        passwords::verify(password, hash).await
+    }
+
+    /// Whether this is a user's present password. Who holds the user's token may not guess it without end either.
+    pub(crate) async fn is_present_password(
+        &self,
+        user: &User,
+        password: Secret<String>,
+    ) -> Result<bool, IdentityError> {
+        let (lockout, name) = (&self.0.sign_in.lockout, user.user_principal_name.as_str());
+        let now_ms = self.0.clock.now_ms();
+        if let Some(seconds) = lockout.wait_s(name, None, now_ms) {
+            let reason = format!("was wrong too often; try again in {seconds} seconds");
+            return Err(IdentityError::invalid("currentPassword", reason));
+        }
+        let good = self.check_password(&user.id.to_string(), password).await?.is_some();
+        if !good {
+            lockout.failed(name, None, now_ms);
+        }
+        Ok(good)
     }
 
     async fn user_with_password(&self, name: &str) -> Result<Option<(User, String, bool)>, IdentityError> {

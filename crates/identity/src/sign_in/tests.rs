@@ -119,3 +119,20 @@ async fn guessing_locks_and_leaves_a_trail_without_names() {
         assert!(!trail.iter().any(|line| line.contains("nobody")), "{trail:#?}");
     }
 }
+
+#[tokio::test]
+async fn the_present_password_cannot_be_guessed_with_a_token_either() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let change = async |old: &str| {
+            fixture.identity.change_password(&actor(), ada.id, secret(old), secret("Another one 22")).await
+        };
+        for _ in 0..10 {
+            assert!(change("wrong").await.is_err());
+        }
+        let locked = change(PASSWORD).await.unwrap_err().to_string();
+        assert!(locked.contains("too often"), "{locked}");
+        fixture.clock.advance(jiff::SignedDuration::from_secs(61));
+        change(PASSWORD).await.unwrap();
+    }
+}

@@ -195,7 +195,7 @@ impl Identity {
         stamp: Stamp,
     ) -> Result<User, IdentityError> {
         passwords::check(&password.password, &user)?;
-        let password = hashes::hash(password.password, password.must_change, &self.0.random).await?;
+        let password = self.hash_password(password.password, password.must_change).await?;
         let input = (tenant, user.clone(), password, stamp);
         self.0
             .db
@@ -291,7 +291,7 @@ impl Identity {
             hashes::stored(&mut tx, user.id).await?
         };
         let Some((hash, must_change)) = stored else { return Ok(None) };
-        let good = hashes::verify(password, hash).await?;
+        let good = self.verify_password(password, hash).await?;
         Ok(good.then_some(if must_change { MustChange::Yes } else { MustChange::No }))
     }
 }

@@ -114,7 +114,7 @@ impl Identity {
         };
         check(&password, &self.find_user(id).await?)?;
         // As in Graph, a password that somebody else sets must be changed unless the profile says no.
-        let hashed = hashes::hash(password, must_change.unwrap_or(true), &self.0.random).await?;
+        let hashed = self.hash_password(password, must_change.unwrap_or(true)).await?;
         Ok(PreparedChange { id: id.to_owned(), members, password: Some(hashed), must_change: None })
     }
 
@@ -135,11 +135,11 @@ impl Identity {
         if new.expose() == current.expose() {
             return Err(IdentityError::invalid("newPassword", "must differ from the present password"));
         }
-        if self.check_password(&name, current).await?.is_none() {
+        if !self.is_present_password(&user, current).await? {
             let reason = "the specified password does not match";
             return Err(IdentityError::invalid("currentPassword", reason));
         }
-        let hashed = hashes::hash(new, false, &self.0.random).await?;
+        let hashed = self.hash_password(new, false).await?;
         let input = (self.tenant().await?.id, name, hashed, self.stamp(actor));
         self.0
             .db
