@@ -19,12 +19,12 @@ use hilum_kernel::{ObjectId, Secret, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::{SignedDuration, Timestamp};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    Identity, IdentityError, Stamp, applications, json as graph, privileges,
+    Identity, IdentityError, Stamp, applications, groups, json as graph, privileges,
     query::{self, Collection, Column, Field, ListQuery, Page},
-    service_principals,
+    service_principals, users,
 };
 
 pub(crate) use purge::PurgeDeleted;
@@ -160,9 +160,8 @@ impl Identity {
             DeletedKind::ServicePrincipal => {
                 graph::service_principal(&service_principals::view_deleted(object)?, tenant.id)
             }
-            DeletedKind::User | DeletedKind::Group => {
-                json!({"id": object.id.to_string(), "displayName": object.display_name})
-            }
+            DeletedKind::User => Value::Object(users::shape(&users::view_deleted(object)?, &tenant.domain)),
+            DeletedKind::Group => Value::Object(groups::shape(&groups::view_deleted(object)?)),
         };
         if let Value::Object(members) = &mut shown {
             let time = graph::date_time(object.deleted_at);
@@ -233,9 +232,8 @@ pub(crate) async fn restore(
                 let app_id = service_principals::restore(tx, tenant, one).await?;
                 privileges::ensure_may_control(tx, tenant, stamp, app_id).await?;
             }
-            DeletedKind::User | DeletedKind::Group => {
-                return Err(IdentityError::not_found("deleted object", id));
-            }
+            DeletedKind::User => users::restore(tx, tenant, one, stamp).await?,
+            DeletedKind::Group => groups::restore(tx, tenant, one, stamp).await?,
         }
         stamp.record(tx, one.kind.action(), one.id, Some("restored".to_owned())).await?;
     }
@@ -255,7 +253,8 @@ pub(crate) async fn forget(
         match one.kind {
             DeletedKind::Application => applications::forget(tx, one.id).await?,
             DeletedKind::ServicePrincipal => service_principals::forget(tx, one.id).await?,
-            DeletedKind::User | DeletedKind::Group => {}
+            DeletedKind::User => users::forget(tx, one.id).await?,
+            DeletedKind::Group => groups::forget_deleted(tx, one.id).await?,
         }
         stamp.record(tx, one.kind.action(), one.id, Some("deleted permanently".to_owned())).await?;
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     DirectoryObject, IdentityError, directory_roles as roles,
     groups::{COLLECTION as GROUPS, OF_MEMBER},
-    json as shapes,
+    json as shapes, owners,
     query::{Expr, ListQuery, Literal, Page},
 };
 
@@ -196,10 +196,17 @@ async fn groups_of(
 /// What an object owns.
 pub(super) async fn owned_objects(call: &Call, id: ObjectId) -> Result<Answer, GraphError> {
     call.expands_only(&[])?;
+    let tenant = call.identity.tenant().await?;
+    let mut ids: Vec<ObjectId> = {
+        let mut tx = call.identity.0.db.read().await?;
+        owners::owned_by(&mut tx, id).await?.into_iter().map(|owned| owned.id).collect()
+    };
     let query = ListQuery { top: IDS_MAX, ..ListQuery::default() }.within(crate::groups::OF_OWNER, id);
-    let owned = call.identity.page_groups(&query).await?;
-    let objects = owned.items.into_iter().map(|group| DirectoryObject::Group(Box::new(group)));
-    let items = objects.map(|object| shape(call, &object, "")).collect();
+    let groups = call.identity.page_groups(&query).await?.items;
+    ids.extend(groups.into_iter().map(|group| ObjectId::new(group.id.uuid())));
+    ids.truncate(IDS_MAX);
+    let objects = call.identity.directory_objects(&ids).await?;
+    let items = objects.iter().map(|object| shape(call, object, &tenant.domain)).collect();
     Ok(Answer::list("directoryObjects", items))
 }
 
@@ -301,7 +308,7 @@ fn shape(call: &Call, object: &DirectoryObject, domain: &str) -> Value {
         // Who reads the list of groups that somebody is in reads the groups; so it is with /me.
         DirectoryObject::Group(_) => may(&groups::READ) || call.reach != Reach::All,
         DirectoryObject::ServicePrincipal(_) | DirectoryObject::Application(_) => {
-            may(&Access::READ_APPLICATIONS)
+            may(&Access::READ_APPLICATIONS) || call.reach != Reach::All
         }
     };
     let mut shown = named(object.type_name(), object.id().to_string());

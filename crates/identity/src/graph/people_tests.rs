@@ -360,3 +360,52 @@ async fn me_is_the_signed_in_user_about_himself() {
         assert_eq!(me.get("/me").await.status, StatusCode::UNAUTHORIZED);
     }
 }
+
+#[tokio::test]
+async fn users_and_groups_come_back_with_their_memberships_and_without_roles() {
+    for fixture in fixtures().await {
+        let session = fixture.as_admin().await;
+        let (ada, readers) = (user(&session, "ada").await, group(&session, "readers", json!({})).await);
+        let outer = group(&session, "outer", json!({})).await;
+        for (group, member) in [(&readers, &ada), (&outer, &readers)] {
+            session.post(&format!("/groups/{}/members/$ref", id(group)), reference(member)).await;
+        }
+        let role = "/directoryRoles/roleTemplateId=f2ef992c-3afb-46b9-b7cf-a126ee74c451/members/$ref";
+        session.post(role, reference(&ada)).await;
+        let (user_path, group_path) = (format!("/users/{}", id(&ada)), format!("/groups/{}", id(&readers)));
+        // The group goes first, then the user; they come back in the same order.
+        for path in [&group_path, &user_path] {
+            assert_eq!(session.delete(path).await.status, StatusCode::NO_CONTENT);
+            assert_eq!(session.get(path).await.status, StatusCode::NOT_FOUND);
+        }
+        assert_eq!(session.get(&format!("/groups/{}/members", id(&outer))).await.json()["value"], json!([]));
+        for (kind, object) in [("user", &ada), ("group", &readers)] {
+            let listed = session.get(&format!("/directory/deletedItems/microsoft.graph.{kind}")).await;
+            let listed = listed.json();
+            assert_eq!(ids(&listed), [id(object)], "{listed}");
+            assert_eq!(listed["value"][0]["displayName"], object["displayName"]);
+            assert_eq!(listed["value"][0]["deletedDateTime"], "2026-01-31T12:34:56Z");
+        }
+        for object in [&readers, &ada] {
+            let path = format!("/directory/deletedItems/{}/restore", id(object));
+            let restored = session.post(&path, json!({})).await;
+            assert_eq!(restored.status, StatusCode::OK, "{}", restored.text);
+        }
+        let held = session.get(&format!("{user_path}/transitiveMemberOf")).await.json();
+        let mut groups = [id(&readers), id(&outer)];
+        groups.sort_unstable();
+        assert_eq!(ids(&held), groups, "the directory role does not come back: {held}");
+        let password = hilum_kernel::Secret::new(PASSWORD.to_owned());
+        assert!(fixture.identity.check_password(id(&ada), password).await.unwrap().is_some());
+
+        // A name that was taken meanwhile is in the way.
+        session.delete(&user_path).await;
+        user(&session, "ada").await;
+        let path = format!("/directory/deletedItems/{}", id(&ada));
+        let refused = session.post(&format!("{path}/restore"), json!({})).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert_eq!(session.delete(&path).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(session.get(&path).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(session.get(&format!("{group_path}/members")).await.json()["value"], json!([]));
+    }
+}

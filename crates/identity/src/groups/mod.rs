@@ -5,6 +5,7 @@
 //! do not; not directory roles, whose groups take no groups.
 //! A deleted group can be restored for 30 days (`deleted/`) with its members; until then it gives nothing.
 
+mod deletion;
 mod details;
 mod list;
 mod members;
@@ -20,8 +21,9 @@ use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{Identity, IdentityError, Stamp, directory_roles, grants, privileges, role_assignments};
+use crate::{Identity, IdentityError, Stamp, privileges, role_assignments};
 
+pub(crate) use deletion::{delete, forget_deleted, restore, view_deleted};
 pub(crate) use details::shape;
 pub(crate) use list::{COLLECTION, OF_GROUP, OF_MEMBER, OF_OWNER, OWNING_GROUP};
 pub use members::Relation;
@@ -30,7 +32,7 @@ pub(crate) use members::{Edge, Steps, add, remove};
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
     SCHEMA, SCHEMA_DETAILS, all, by_id, by_ids, by_name, by_unique_name, containing, edges, forget,
-    has_member, inner, owns, transitive_members,
+    has_member, inner, owns, park, transitive_members, unpark,
 };
 
 /// A group.
@@ -247,35 +249,6 @@ pub(crate) async fn update(
     let detail = Some(format!("updated {}", names.join(" ")));
     stamp.record(tx, Action::GroupChanged, id, detail).await?;
     Ok(group)
-}
-
-/// Deletes a group.
-pub(crate) async fn delete(
-    tx: &mut WriteTx,
-    tenant: TenantId,
-    id: GroupId,
-    stamp: &Stamp,
-) -> Result<Group, IdentityError> {
-    let group = locked(tx, tenant, id).await?;
-    if group.assignable_to_role {
-        privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(id.uuid())).await?;
-    }
-    sql::delete(tx, id).await?;
-    if group.assignable_to_role {
-        directory_roles::ensure_an_administrator(tx, tenant).await?;
-    }
-    forget_group(tx, id).await?;
-    stamp.record(tx, Action::GroupChanged, id, Some("deleted".to_owned())).await?;
-    Ok(group)
-}
-
-/// Removes what a group that is gone for good leaves behind: its members, and everything that was granted to it.
-pub(crate) async fn forget_group(tx: &mut WriteTx, id: GroupId) -> Result<(), IdentityError> {
-    let object = ObjectId::new(id.uuid());
-    role_assignments::delete_of_principal(tx, object).await?;
-    grants::delete_of_principal(tx, object).await?;
-    forget(tx, object).await?;
-    Ok(())
 }
 
 /// As [`by_id`], for callers that cannot go on without it.

@@ -32,6 +32,11 @@ pub(crate) const SCHEMA_DETAILS: Sql =
     CREATE INDEX group_member_kind ON group_member (group_id, member_kind, member_id);
     CREATE TABLE group_owner (
         group_id TEXT NOT NULL, owner_id TEXT NOT NULL, owner_kind TEXT NOT NULL, PRIMARY KEY (group_id, owner_id));
+    CREATE TABLE parked_member (
+        object_id TEXT NOT NULL, group_id TEXT NOT NULL, member_id TEXT NOT NULL, tenant_id TEXT NOT NULL,
+        member_kind TEXT NOT NULL, PRIMARY KEY (group_id, member_id));
+    CREATE INDEX parked_member_object ON parked_member (object_id);
+    CREATE INDEX parked_member_member ON parked_member (member_id);
     CREATE INDEX group_owner_owner ON group_owner (owner_id, group_id);
     CREATE INDEX role_assignment_role ON role_assignment (tenant_id, role_id, principal_id);
     CREATE VIEW directory_object AS
@@ -77,8 +82,26 @@ const UNCOUNT_EVERYWHERE: Sql = "UPDATE directory_group SET member_count = membe
     WHERE id IN (SELECT group_id FROM group_member WHERE member_id = $1)";
 const DELETE_MEMBER: Sql = "DELETE FROM group_member WHERE group_id = $1 AND member_id = $2";
 const DELETE_OWNER: Sql = "DELETE FROM group_owner WHERE group_id = $1 AND owner_id = $2";
-const FORGET_MEMBER: Sql = "DELETE FROM group_member WHERE member_id = $1 OR group_id = $1";
 const FORGET_OWNER: Sql = "DELETE FROM group_owner WHERE owner_id = $1 OR group_id = $1";
+/// What a deleted object was member of, and what was member of it, put aside in its name.
+const PARK: Sql = "INSERT INTO parked_member (object_id, group_id, member_id, tenant_id, member_kind)
+    SELECT $1, group_id, member_id, tenant_id, member_kind FROM group_member WHERE group_id = $1 OR member_id = $1";
+const DELETE_MEMBERS: Sql = "DELETE FROM group_member WHERE member_id = $1 OR group_id = $1";
+/// Where the other end is deleted now, it waits in that one's name.
+const PARK_WITH_OTHER_MEMBER: Sql = "UPDATE parked_member SET object_id = member_id
+    WHERE object_id = $1 AND group_id = $1 AND member_id IN (SELECT id FROM deleted_object)";
+const PARK_WITH_OTHER_GROUP: Sql = "UPDATE parked_member SET object_id = group_id
+    WHERE object_id = $1 AND member_id = $1 AND group_id IN (SELECT id FROM deleted_object)";
+const UNPARK: Sql = "INSERT INTO group_member (group_id, member_id, tenant_id, member_kind)
+    SELECT group_id, member_id, tenant_id, member_kind FROM parked_member p WHERE object_id = $1
+        AND group_id IN (SELECT id FROM directory_group)
+        AND member_id IN (SELECT id FROM directory_object o WHERE o.id = p.member_id)";
+const DELETE_PARKED: Sql = "DELETE FROM parked_member WHERE object_id = $1";
+const COUNT_EVERYWHERE: Sql = "UPDATE directory_group SET member_count = (
+        SELECT COUNT(*) FROM group_member m WHERE m.group_id = directory_group.id)
+    WHERE id = $1 OR id IN (SELECT group_id FROM group_member WHERE member_id = $1)";
+const FORGET_PARKED: Sql =
+    "DELETE FROM parked_member WHERE object_id = $1 OR group_id = $1 OR member_id = $1";
 const HAS_MEMBER: Sql = "SELECT member_id FROM group_member WHERE group_id = $1 AND member_id = $2";
 const MEMBERS: Sql = "SELECT member_id, member_kind FROM group_member
     WHERE group_id = $1 AND member_id > $2 ORDER BY member_id LIMIT $3";
@@ -129,7 +152,14 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     UNCOUNT_EVERYWHERE,
     DELETE_MEMBER,
     DELETE_OWNER,
-    FORGET_MEMBER,
+    PARK,
+    DELETE_MEMBERS,
+    PARK_WITH_OTHER_MEMBER,
+    PARK_WITH_OTHER_GROUP,
+    UNPARK,
+    DELETE_PARKED,
+    COUNT_EVERYWHERE,
+    FORGET_PARKED,
     FORGET_OWNER,
     HAS_MEMBER,
     MEMBERS,
@@ -269,7 +299,23 @@ pub(crate) async fn delete_edge(
 
 /// Takes an object that is gone for good out of all groups.
 pub(crate) async fn forget(tx: &mut WriteTx, object: ObjectId) -> Result<(), DbError> {
-    for sql in [UNCOUNT_EVERYWHERE, FORGET_MEMBER, FORGET_OWNER] {
+    for sql in [UNCOUNT_EVERYWHERE, DELETE_MEMBERS, FORGET_PARKED, FORGET_OWNER] {
+        tx.execute(sql, &[object.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Puts aside what an object that is being deleted is member of, and what is member of it.
+pub(crate) async fn park(tx: &mut WriteTx, object: ObjectId) -> Result<(), DbError> {
+    for sql in [PARK, UNCOUNT_EVERYWHERE, DELETE_MEMBERS] {
+        tx.execute(sql, &[object.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Brings back what [`park`] put aside. The object's row is written again, and it is no longer among the deleted ones.
+pub(crate) async fn unpark(tx: &mut WriteTx, object: ObjectId) -> Result<(), DbError> {
+    for sql in [PARK_WITH_OTHER_MEMBER, PARK_WITH_OTHER_GROUP, UNPARK, DELETE_PARKED, COUNT_EVERYWHERE] {
         tx.execute(sql, &[object.into()]).await?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! A deleted user can be restored for 30 days (`deleted/`), with password, memberships and roles; until then nobody finds
 //! the user, and the name is free, as in Entra.
 
+mod deletion;
 mod details;
 mod list;
 mod passwords;
@@ -24,9 +25,10 @@ use crate::{
     applications::Comparison,
     credentials::passwords::{self as hashes, HashedPassword},
     directory_roles::{self, DirectoryRole},
-    grants, groups, privileges, role_assignments,
+    privileges,
 };
 
+pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use details::{DEFAULT_SELECT, shape};
 pub use details::{UserDetails, UserType};
 pub(crate) use list::COLLECTION;
@@ -370,32 +372,6 @@ async fn keep_an_administrator(tx: &mut WriteTx, tenant: TenantId, id: UserId) -
     if directory_roles::of_user(tx, tenant, id).await?.contains(&DirectoryRole::GlobalAdministrator) {
         directory_roles::ensure_an_administrator(tx, tenant).await?;
     }
-    Ok(())
-}
-
-/// Deletes a user.
-pub(crate) async fn delete(
-    tx: &mut WriteTx,
-    tenant: TenantId,
-    id: &str,
-    stamp: &Stamp,
-) -> Result<User, IdentityError> {
-    let user = locked(tx, tenant, id).await?;
-    privileges::ensure_may_manage_user(tx, tenant, stamp, user.id).await?;
-    sql::delete(tx, user.id).await?;
-    keep_an_administrator(tx, tenant, user.id).await?;
-    forget(tx, user.id).await?;
-    stamp.record(tx, Action::UserChanged, user.id, Some("deleted".to_owned())).await?;
-    Ok(user)
-}
-
-/// Removes what a user that is gone for good leaves behind: password, memberships, everything that was granted.
-pub(crate) async fn forget(tx: &mut WriteTx, id: UserId) -> Result<(), IdentityError> {
-    let object = ObjectId::new(id.uuid());
-    role_assignments::delete_of_principal(tx, object).await?;
-    grants::delete_of_principal(tx, object).await?;
-    groups::forget(tx, object).await?;
-    hashes::delete(tx, id).await?;
     Ok(())
 }
 
