@@ -14,8 +14,19 @@ pub(super) const BYTES_MAX: usize = 1024 * 1024;
 const DEPTH_MAX: usize = 32;
 /// How many items all arrays may hold together: Entra's objects hold about 1,000. Beyond: 400.
 const ITEMS_MAX: usize = 1_000;
+/// The same for a batch, whose parts are then looked at one by one.
+const BATCH_ITEMS_MAX: usize = 20 * ITEMS_MAX;
 /// How many objects may be bound in one request, as in Graph.
 const BOUND_MAX: usize = 20;
+
+/// What a body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// One object's members.
+    Members,
+    /// Requests with bodies of their own (`$batch`).
+    Parts,
+}
 
 /// A request's body.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +39,7 @@ pub(crate) struct Body {
 
 impl Body {
     /// Reads a body from its bytes.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, GraphError> {
+    pub(super) fn parse(bytes: &[u8], holds: Holds) -> Result<Self, GraphError> {
         if bytes.len() > BYTES_MAX {
             return Err(too_large());
         }
@@ -43,13 +54,17 @@ impl Body {
                 error.column()
             ))
         })?;
-        Self::of(value)
+        Self::within(value, if holds == Holds::Parts { BATCH_ITEMS_MAX } else { ITEMS_MAX })
     }
 
     /// Reads a body that is JSON already.
     pub(super) fn of(value: Value) -> Result<Self, GraphError> {
-        let mut items = 0;
-        check(&value, 0, &mut items)?;
+        Self::within(value, ITEMS_MAX)
+    }
+
+    fn within(value: Value, items_max: usize) -> Result<Self, GraphError> {
+        let mut room = items_max;
+        check(&value, 0, &mut room)?;
         let Value::Object(members) = value else {
             return Err(GraphError::bad_request("The request's body must be a JSON object."));
         };
@@ -131,7 +146,8 @@ fn is_annotation(name: &str) -> bool {
 }
 
 /// Limits, and what no column can hold.
-fn check(value: &Value, depth: usize, items: &mut usize) -> Result<(), GraphError> {
+/// `room`: how many items may still come.
+fn check(value: &Value, depth: usize, room: &mut usize) -> Result<(), GraphError> {
     if depth > DEPTH_MAX {
         return Err(GraphError::bad_request("The request's body is nested too deeply (32 levels)."));
     }
@@ -142,18 +158,18 @@ fn check(value: &Value, depth: usize, items: &mut usize) -> Result<(), GraphErro
     };
     match value {
         Value::Array(all) => {
-            *items = items.saturating_add(all.len());
-            if *items > ITEMS_MAX {
+            let Some(left) = room.checked_sub(all.len()) else {
                 return Err(GraphError::size_exceeded(
                     "The size of the object has exceeded its limit: collections may hold 1,000 items in all. \
                      Please reduce the number of values and retry your request.",
                 ));
-            }
-            all.iter().try_for_each(|value| check(value, depth + 1, items))
+            };
+            *room = left;
+            all.iter().try_for_each(|value| check(value, depth + 1, room))
         }
         Value::Object(members) => members.iter().try_for_each(|(name, value)| {
             text(name)?;
-            check(value, depth + 1, items)
+            check(value, depth + 1, room)
         }),
         Value::String(string) => text(string),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),

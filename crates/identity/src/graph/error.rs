@@ -14,6 +14,8 @@ pub(crate) struct GraphError {
     pub(crate) code: &'static str,
     /// For people: which rule, and how to mend it. Never holds a secret or anything internal.
     pub(crate) message: String,
+    /// The property that is in the way, for `details`.
+    pub(crate) target: Option<&'static str>,
     /// When to try again.
     pub(crate) retry_after_s: Option<u64>,
     /// Methods that would be allowed.
@@ -33,7 +35,15 @@ pub(crate) struct Envelope {
 
 impl GraphError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_s: None, allow: None, source: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            target: None,
+            retry_after_s: None,
+            allow: None,
+            source: None,
+        }
     }
 
     /// 400: the request as such is wrong.
@@ -136,7 +146,7 @@ impl GraphError {
 
     /// The body.
     pub(crate) fn body(&self, envelope: &Envelope) -> Value {
-        json!({ "error": {
+        let mut error = json!({
             "code": self.code,
             "message": self.message,
             "innerError": {
@@ -144,7 +154,12 @@ impl GraphError {
                 "request-id": envelope.request_id,
                 "client-request-id": envelope.client_request_id,
             }
-        } })
+        });
+        if let (Some(target), Value::Object(members)) = (self.target, &mut error) {
+            let detail = json!({ "code": "ObjectConflict", "message": self.message, "target": target });
+            members.insert("details".to_owned(), json!([detail]));
+        }
+        json!({ "error": error })
     }
 }
 
@@ -155,20 +170,16 @@ impl From<IdentityError> for GraphError {
         let row = match &error {
             E::NotFound { name, .. } => Self::not_found(name),
             E::Ambiguous { .. } => Self::request(format!("{error}; use its id.")),
-            // Entra answers duplicates of most properties with 400 (sheet §3.3).
-            E::Conflict { property } => Self::new(
-                match *property {
-                    "appId" | "servicePrincipal" | "oauth2PermissionGrant" => StatusCode::CONFLICT,
-                    _ => StatusCode::BAD_REQUEST,
-                },
-                match *property {
-                    "appId" | "servicePrincipal" | "oauth2PermissionGrant" => {
-                        "Request_MultipleObjectsWithSameKeyValue"
-                    }
-                    _ => "ObjectConflict",
-                },
-                format!("Another object with the same value for property {property} already exists."),
-            ),
+            // Entra answers duplicates of most properties with 400 and says the rest in `details` (sheet §3.3).
+            E::Conflict { property } => {
+                let message =
+                    format!("Another object with the same value for property {property} already exists.");
+                let row = match *property {
+                    "appId" | "servicePrincipal" | "oauth2PermissionGrant" => Self::conflict(message),
+                    _ => Self::request(message),
+                };
+                Self { target: Some(property), ..row }
+            }
             E::Invalid { property, reason } => {
                 Self::request(format!("Invalid value specified for property '{property}': {reason}."))
             }
@@ -196,5 +207,72 @@ impl From<IdentityError> for GraphError {
 impl From<DbError> for GraphError {
     fn from(error: DbError) -> Self {
         IdentityError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hilum_jose::{CertificateError, KeyError, SealError};
+
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        use IdentityError as E;
+        let rows: Vec<GraphError> = [
+            E::not_found("application", "x"),
+            E::Ambiguous { kind: "application", name: "x".to_owned() },
+            E::Conflict { property: "userPrincipalName" },
+            E::Conflict { property: "appId" },
+            E::invalid("displayName", "must have 1 to 120 characters"),
+            E::UnsupportedQuery("Sorting by property 'x' is not supported.".to_owned()),
+            E::Denied("only a Global Administrator may".to_owned()),
+            E::Referenced { property: "owners" },
+            E::Changed,
+            E::SizeExceeded("there may be at most 100 owners".to_owned()),
+            E::Certificate(CertificateError::Malformed),
+            E::Refused("AADSTS50001: x".to_owned()),
+            E::KeyTooFresh,
+            E::Db(DbError::Busy),
+            E::NotInitialised,
+            E::Interrupted,
+            E::Key(KeyError::Sign),
+            E::WrongMasterKey,
+            E::Seal(SealError::Open),
+            E::Password,
+            E::Db(DbError::Corrupt { column: 1 }),
+        ]
+        .into_iter()
+        .map(GraphError::from)
+        .collect();
+        let line = |row: &GraphError| {
+            let logged = if row.source.is_some() { " (logged)" } else { "" };
+            format!("{} {}{logged}\n    {}", row.status.as_u16(), row.code, row.message)
+        };
+        insta::assert_snapshot!("errors", rows.iter().map(line).collect::<Vec<_>>().join("\n"));
+        for row in rows.iter().filter(|row| row.status.is_server_error()) {
+            assert!(row.source.is_some(), "{}: what went wrong is for the log", row.code);
+            assert!(!row.message.contains("column"), "{}", row.message);
+        }
+    }
+
+    #[test]
+    fn a_duplicate_names_the_property_in_its_details() {
+        let envelope = Envelope {
+            date: "2026-01-31T12:34:56".to_owned(),
+            request_id: "r".to_owned(),
+            client_request_id: "c".to_owned(),
+        };
+        let error = GraphError::from(IdentityError::Conflict { property: "identifierUris" });
+        let message = "Another object with the same value for property identifierUris already exists.";
+        assert_eq!(
+            error.body(&envelope),
+            json!({"error": {
+                "code": "Request_BadRequest",
+                "message": message,
+                "details": [{"code": "ObjectConflict", "message": message, "target": "identifierUris"}],
+                "innerError": {"date": "2026-01-31T12:34:56", "request-id": "r", "client-request-id": "c"}
+            }})
+        );
     }
 }

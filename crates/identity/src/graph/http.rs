@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Surface,
-    body::{self, Body},
+    body::{self, Body, Holds},
     dispatch::{self, Reply, ReplyContent, Request},
     error::{Envelope, GraphError},
 };
@@ -98,7 +98,7 @@ async fn handle(
         base: format!("{}{prefix}", identity.0.origin),
         path: path.to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        body: read(&parts.headers, body).await?,
+        body: read(&parts.headers, path, body).await?,
         if_match: text(header::IF_MATCH),
         prefer: (!prefer.is_empty()).then(|| prefer.join(",")),
         method: parts.method,
@@ -109,7 +109,7 @@ async fn handle(
 }
 
 /// The body, within limits of size and time.
-async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Body, GraphError> {
+async fn read(headers: &HeaderMap, path: &str, body: HttpBody) -> Result<Body, GraphError> {
     const UNREADABLE: &str = "The request's body could not be read.";
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -127,7 +127,8 @@ async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Body, GraphError> {
             "The Content-Type header must be application/json for a request with a body.",
         ));
     }
-    Body::parse(&bytes)
+    let is_batch = path.trim_matches('/').eq_ignore_ascii_case("$batch");
+    Body::parse(&bytes, if is_batch { Holds::Parts } else { Holds::Members })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

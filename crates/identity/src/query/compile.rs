@@ -30,15 +30,10 @@ pub(super) fn select(
     conditions(&mut statement, collection, tenant, query)?;
     // Where another index finds the few items in question, the order's must not tempt the planner: an expression is no
     // column to it. Without statistics SQLite takes any tenant to be small and would read all of it in order.
-    let plain = match query.filter.as_ref() {
-        Some(filter) if finds_by_index(collection.fields, filter, by) => {
-            if order.column.is_number() {
-                " + 0"
-            } else {
-                " || ''"
-            }
-        }
-        _ => "",
+    let plain = match (lead(collection, query, by), order.column.is_number()) {
+        (Lead::Order, _) => "",
+        (Lead::Column | Lead::Key, true) => " + 0",
+        (Lead::Column | Lead::Key, false) => " || ''",
     };
     if let Some(cursor) = &query.after {
         let (place, id) = cursor.values(collection, order)?;
@@ -69,7 +64,13 @@ fn conditions(
     tenant: TenantId,
     query: &ListQuery,
 ) -> Result<(), IdentityError> {
-    statement.push(" FROM ").push(collection.table).push(" WHERE ").push(collection.tenant).push(" = ");
+    statement.push(" FROM ").push(collection.table).push(" WHERE ").push(collection.tenant);
+    let order = collection.order(query.order.as_ref())?.column.name().unwrap_or(collection.id);
+    if lead(collection, query, order) == Lead::Key {
+        // For the same reason: keys from another table are found by the key, not by reading the tenant.
+        statement.push(" || ''");
+    }
+    statement.push(" = ");
     statement.bind(tenant);
     if let Some(only) = collection.only {
         statement.push(" AND ").push(only);
@@ -86,19 +87,47 @@ fn conditions(
     Ok(())
 }
 
-/// Whether one of the conditions that must all hold leads over an index to few items, other than by the order's column.
-fn finds_by_index(fields: &[Field], filter: &Expr, order: Sql) -> bool {
-    let indexed = |path: &str| {
-        field(fields, path).is_some_and(|field| field.indexed && field.column.name() != Some(order))
+/// What leads to the items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// The order's index, from its start or from the cursor on.
+    Order,
+    /// An index of tenant and another column.
+    Column,
+    /// The key, which another table or a list names.
+    Key,
+}
+
+fn lead(collection: &Collection, query: &ListQuery, order: Sql) -> Lead {
+    let by_filter = query.filter.as_ref().map_or(Lead::Order, |filter| of_filter(collection, filter, order));
+    if by_filter == Lead::Order && !query.within.is_empty() { Lead::Key } else { by_filter }
+}
+
+fn of_filter(collection: &Collection, filter: &Expr, order: Sql) -> Lead {
+    let by = |path: &str, lead: Lead| {
+        let found = field(collection.fields, path).filter(|field| field.indexed);
+        match found.map(|field| field.column.name()) {
+            Some(name) if name != Some(order) => lead,
+            _ => Lead::Order,
+        }
     };
+    let of = |expr: &Expr| of_filter(collection, expr, order);
     match filter {
-        Expr::And(all) => all.iter().any(|expr| finds_by_index(fields, expr, order)),
-        Expr::Or(all) => all.iter().all(|expr| finds_by_index(fields, expr, order)),
+        Expr::And(all) if all.iter().any(|expr| of(expr) == Lead::Column) => Lead::Column,
+        Expr::And(all) if all.iter().any(|expr| of(expr) == Lead::Key) => Lead::Key,
+        Expr::Or(all) if all.iter().all(|expr| of(expr) == Lead::Key) => Lead::Key,
+        Expr::Or(all) if all.iter().all(|expr| of(expr) != Lead::Order) => Lead::Column,
+        Expr::In { path, .. }
+            if field(collection.fields, path)
+                .is_some_and(|field| field.column.name() == Some(collection.id)) =>
+        {
+            by(path, Lead::Key)
+        }
         Expr::Compare { path, operator: Comparison::Equal, .. }
         | Expr::In { path, .. }
-        | Expr::Match { path, function: Function::StartsWith, .. } => indexed(path),
-        Expr::Any { collection, condition: Some(_) } => indexed(collection),
-        _ => false,
+        | Expr::Match { path, function: Function::StartsWith, .. } => by(path, Lead::Column),
+        Expr::Any { collection: path, condition: Some(_) } => by(path, Lead::Key),
+        _ => Lead::Order,
     }
 }
 

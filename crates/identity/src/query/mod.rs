@@ -145,6 +145,18 @@ pub(crate) async fn page(
     Ok(Page { items, next, total })
 }
 
+/// The statement of a page, to be looked at.
+#[cfg(test)]
+pub(crate) fn statement(
+    collection: &'static Collection,
+    tenant: TenantId,
+    query: &ListQuery,
+    columns: Sql,
+) -> Result<Statement, IdentityError> {
+    let order = collection.order(query.order.as_ref())?;
+    compile::select(collection, tenant, query, &order, (columns, 101))
+}
+
 /// How many items there are.
 pub(crate) async fn count(
     tx: &mut ReadTx,

@@ -63,6 +63,7 @@ fn grouped(outcomes: impl IntoIterator<Item = (String, &'static str)>) -> String
         groups.entry(outcome).or_default().push(name);
     }
     groups.remove("-");
+    groups.remove("needs a user");
     let groups: Vec<String> =
         groups.into_iter().map(|(outcome, names)| format!("{outcome}: {}", names.join(", "))).collect();
     if groups.is_empty() { "nobody".to_owned() } else { groups.join("; ") }

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod batch;
+mod plans;
 mod principals;
 mod wire;
 
