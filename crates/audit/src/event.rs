@@ -40,6 +40,8 @@ actions! {
     CredentialAdded = "identity.credential.added";
     /// A client secret or certificate was removed.
     CredentialRemoved = "identity.credential.removed";
+    /// A client secret or certificate ends within 30 days, 7 days or a day, or has ended.
+    CredentialExpiring = "identity.credential.expiring";
     /// A service principal was created, changed or deleted.
     ServicePrincipalChanged = "identity.service-principal.changed";
     /// A user was created, changed or deleted.

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 
 use crate::{assemble::House, config::Limits, server::Server};
 
+/// Credentials end after days: once an hour is enough.
+const EXPIRY_EVERY_LOOKS: u64 = 720;
 /// How old a gauge may be.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,10 +30,18 @@ pub(crate) fn start(house: &House, listener: TcpListener, recorder: PrometheusHa
     let (server, stop) = (Server::new(router, None, limits), house.stop.clone());
     house.tasks().spawn(async move { server.run(vec![listener], stop).await });
 
-    let (db, stop) = (house.db.clone(), house.stop.clone());
+    let (db, identity, stop) = (house.db.clone(), house.identity.clone(), house.stop.clone());
     house.tasks().spawn(async move {
-        loop {
+        for look_number in 0_u64.. {
             look(&db, &*clock).await;
+            if look_number.is_multiple_of(EXPIRY_EVERY_LOOKS)
+                && let Err(error) = identity.gauge_expiring_credentials().await
+            {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "expiring credentials cannot be counted"
+                );
+            }
             recorder.run_upkeep();
             tokio::select! {
                 () = stop.cancelled() => return,

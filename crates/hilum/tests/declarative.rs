@@ -118,6 +118,40 @@ fn mistakes_are_told_together_and_nothing_is_done() {
 }
 
 #[test]
+fn a_manifest_of_entra_becomes_an_application() {
+    let (hilum, folder) = (hilum(), tempfile::tempdir().unwrap());
+    let manifest = r#"{"appId": "11111111-2222-3333-4444-555555555555", "name": "Imaging", "allowPublicClient": true,
+        "accessTokenAcceptedVersion": 2, "passwordCredentials": [{"hint": "abc"}],
+        "replyUrlsWithType": [{"url": "http://localhost", "type": "InstalledClient"}]}"#;
+    let file = write(folder.path(), "manifest.json", manifest);
+    let import = ["app", "import-manifest", &file];
+    let dry =
+        hilum.run(&[import.as_slice(), &["--dry-run", "--query", "leftOut[].member", "-o", "tsv"]].concat());
+    assert_eq!(dry.out, "appId\npasswordCredentials\n", "{}", dry.err);
+    let show = [
+        "app",
+        "list",
+        "--display-name",
+        "Imaging",
+        "--query",
+        "[].publicClient.redirectUris[]",
+        "-o",
+        "tsv",
+    ];
+    assert_eq!(hilum.run(&show).out, "");
+    let imported = hilum.run(&import);
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    assert_eq!(hilum.run(&show).out.trim(), "http://localhost");
+    assert_eq!(hilum.run(&import).code, 0, "nothing left to do");
+    write(folder.path(), "manifest.json", &manifest.replace("http://localhost", "http://localhost/x"));
+    let again = hilum.run(&import);
+    assert!(again.code == 1 && again.err.contains("--update"), "{}", again.err);
+    let kept = hilum.run(&[import.as_slice(), &["--keep-app-id"]].concat());
+    assert_eq!(kept.code, 0, "{}", kept.err);
+    assert_eq!(hilum.run(&["app", "show", "--id", "11111111-2222-3333-4444-555555555555"]).code, 0);
+}
+
+#[test]
 fn an_export_moves_to_another_installation() {
     let (one, other) = (hilum(), hilum());
     let folder = tempfile::tempdir().unwrap();

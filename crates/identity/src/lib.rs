@@ -13,6 +13,7 @@ mod directory_objects;
 mod directory_roles;
 mod error;
 mod federated_credentials;
+mod expiry;
 mod grants;
 mod graph;
 mod groups;
@@ -58,13 +59,14 @@ pub use applications::{
     ResourceAccess, SignInAudience, Upserted, Web,
 };
 pub use credentials::{
-    AddedCertificate, AddedSecret, CertificateInfo, CredentialOwner, Keep, KeyCredential, NewCertificate,
+    AddedCertificate, AddedSecret, CertificateInfo, CredentialHolder, CredentialKind, CredentialOwner, Keep,
+    KeyCredential, NewCertificate,
     NewSecret, SecretInfo,
 };
 pub use declarative::{
     ConfigurationError, ConfigurationFile, ConfigurationPlan, Declaration, DeclaredKind, Desired, Input,
-    LabelSelector, LoadInput, MadeSecret, PlannedAction, PlannedChange, Problem, PropertyChange,
-    SecretTarget, to_yaml,
+    LabelSelector, LoadInput, MadeSecret, Manifest, ManifestAppId, PlannedAction, PlannedChange, Problem,
+    PropertyChange, SecretTarget, to_yaml,
 };
 pub use deleted::{DeletedKind, DeletedObject};
 pub use directory_objects::{DirectoryObject, GroupList};
@@ -74,6 +76,7 @@ pub use grants::{
     AppRoleAssignment, AssignmentEnd, ConsentKind, NamedAssignment, NewAppRoleAssignment, NewPermissionGrant,
     PermissionGrant, PermissionGrantRequest, PrincipalKind,
 };
+pub use expiry::{ExpiresWithin, ExpiringCredential};
 pub use graph::{Graph, check_filter, openapi as graph_openapi};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};
@@ -204,12 +207,12 @@ impl Identity {
 
     /// The work that is done in the background.
     pub fn job_handlers(&self) -> Vec<Arc<dyn JobHandler>> {
-        vec![Arc::new(deleted::PurgeDeleted(self.clone()))]
+        vec![Arc::new(deleted::PurgeDeleted(self.clone())), Arc::new(expiry::ExpiryWatch(self.clone()))]
     }
 
     /// When the background work is due.
     pub fn schedules(&self) -> Vec<Schedule> {
-        vec![deleted::PurgeDeleted::SCHEDULE]
+        vec![deleted::PurgeDeleted::SCHEDULE, expiry::ExpiryWatch::SCHEDULE]
     }
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {

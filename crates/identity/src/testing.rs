@@ -159,6 +159,7 @@ async fn every_statement_prepares() {
             crate::grants::STATEMENTS,
             crate::role_assignments::STATEMENTS,
             crate::declarative::STATEMENTS,
+            crate::credentials::EXPIRY_STATEMENTS,
             crate::signing_keys::STATEMENTS,
             crate::oauth::STATEMENTS,
             crate::privileges::STATEMENTS,

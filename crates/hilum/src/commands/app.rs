@@ -8,7 +8,7 @@ use super::{
     change::ChangeArgs,
     credential,
     directory::{DirectoryClient, quoted, shown, text, with_query},
-    federated, find, list, owner, permission, signed_in, values,
+    federated, find, import_manifest, list, owner, permission, signed_in, values,
 };
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,8 @@ pub(crate) enum AppCommand {
     /// What the application may ask of others.
     #[command(subcommand)]
     Permission(permission::PermissionCommand),
+    /// Make an application of a manifest that was downloaded from Entra's portal.
+    ImportManifest(import_manifest::ImportManifestArgs),
 }
 
 /// The application that is meant.
@@ -152,6 +154,7 @@ pub(crate) struct ListArgs {
 pub(crate) async fn run(context: &Context, command: AppCommand) -> Answer {
     match command {
         AppCommand::Permission(command) => permission::run(context, command).await,
+        AppCommand::ImportManifest(arguments) => Box::pin(import_manifest::run(context, arguments)).await,
         command => context.with_client(async |client| Box::pin(on(context, client, command)).await).await,
     }
 }
@@ -171,7 +174,7 @@ async fn on(context: &Context, client: &DirectoryClient, command: AppCommand) ->
         }
         AppCommand::FederatedCredential(command) => federated::run(client, command).await,
         AppCommand::Owner(command) => owner::of_application(client, command).await,
-        AppCommand::Permission(_) => Ok(None),
+        AppCommand::Permission(_) | AppCommand::ImportManifest(_) => Ok(None),
     }
 }
 

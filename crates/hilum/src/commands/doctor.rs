@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use hilum_identity::{IdentityError, KeyState};
+use hilum_identity::{
+    CredentialHolder, CredentialKind, ExpiresWithin, ExpiringCredential, IdentityError, KeyState,
+};
 use hilum_storage::blobs::{BlobKey, Blobs};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use crate::{assemble::Directory, certificates::Facts, data_dir::open_to_others};
 
 /// Below this the next store request may fail.
 const FREE_BYTES_MIN: u64 = 2 * 1024 * 1024 * 1024;
+/// More than a person looks at.
+const CREDENTIALS_SHOWN: usize = 20;
 /// When a signing key should have been replaced.
 const KEY_DAYS_MAX: i64 = 400;
 
@@ -166,8 +170,51 @@ async fn store(context: &Context) -> Vec<Finding> {
             Finding::bad("signing keys", format!("{error:#}"), "run `hilum init`; check keys/master.key")
         }
     });
+    findings.extend(credentials(&directory).await);
     directory.close().await;
     findings
+}
+
+/// Client secrets and certificates that end within 30 days or have ended, each with what mends it.
+async fn credentials(directory: &Directory) -> Vec<Finding> {
+    let all = match directory.identity.list_expiring_credentials().await {
+        Ok(all) => all,
+        Err(IdentityError::NotInitialised) => return Vec::new(),
+        Err(error) => {
+            return vec![Finding::bad("credentials", error.to_string(), "see the log of the database")];
+        }
+    };
+    if all.is_empty() {
+        return vec![Finding::good("credentials", "no client secret or certificate ends within 30 days")];
+    }
+    let mut findings: Vec<Finding> = all.iter().take(CREDENTIALS_SHOWN).map(credential).collect();
+    if all.len() > CREDENTIALS_SHOWN {
+        let detail = format!("and {} more", all.len() - CREDENTIALS_SHOWN);
+        findings.push(Finding::warning("credentials", detail, "renew those above, then look again"));
+    }
+    findings
+}
+
+fn credential(credential: &ExpiringCredential) -> Finding {
+    let ExpiringCredential { key_id, app_id, application, ends_at, .. } = credential;
+    let (what, certificate) = match credential.kind {
+        CredentialKind::Secret => ("secret", ""),
+        CredentialKind::Certificate => ("certificate", " --cert"),
+    };
+    let noun = match credential.holder {
+        CredentialHolder::Application => "app",
+        CredentialHolder::ServicePrincipal => "sp",
+    };
+    let name = credential.display_name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
+    let day = ends_at.strftime("%Y-%m-%d");
+    let subject = format!("{what}{name} of '{application}' ({app_id})");
+    if credential.within == ExpiresWithin::Expired {
+        let mend = format!("hilum {noun} credential delete --id {app_id} --key-id {key_id}{certificate}");
+        return Finding::warning("credentials", format!("{subject} ended on {day}"), mend);
+    }
+    let new = if certificate.is_empty() { "" } else { " --cert @NEW.pem" };
+    let mend = format!("hilum {noun} credential reset --id {app_id} --append{new}");
+    Finding::warning("credentials", format!("{subject} ends on {day}"), mend)
 }
 
 async fn signing_keys(context: &Context, directory: &Directory) -> Result<Finding> {

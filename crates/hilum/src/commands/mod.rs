@@ -19,6 +19,7 @@ mod federated;
 #[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod find;
 mod group;
+mod import_manifest;
 mod init;
 mod key;
 mod list;

@@ -14,6 +14,7 @@ mod document;
 mod export;
 mod groups;
 mod labels;
+mod manifest;
 mod plan;
 mod principals;
 mod prune;
@@ -46,6 +47,7 @@ pub use document::{ConfigurationFile, DeclaredKind, Desired, Input, LoadInput, P
 pub(crate) use labels::SCHEMA;
 #[cfg(test)]
 pub(crate) use labels::STATEMENTS;
+pub use manifest::{Manifest, ManifestAppId};
 pub use plan::{ConfigurationPlan, PlannedAction, PlannedChange, PropertyChange};
 pub use write::to_yaml;
 
