@@ -12,8 +12,8 @@ mod deleted;
 mod directory_objects;
 mod directory_roles;
 mod error;
-mod federated_credentials;
 mod expiry;
+mod federated_credentials;
 mod grants;
 mod graph;
 mod groups;
@@ -60,8 +60,7 @@ pub use applications::{
 };
 pub use credentials::{
     AddedCertificate, AddedSecret, CertificateInfo, CredentialHolder, CredentialKind, CredentialOwner, Keep,
-    KeyCredential, NewCertificate,
-    NewSecret, SecretInfo,
+    KeyCredential, NewCertificate, NewSecret, SecretInfo,
 };
 pub use declarative::{
     ConfigurationError, ConfigurationFile, ConfigurationPlan, Declaration, DeclaredKind, Desired, Input,
@@ -71,12 +70,12 @@ pub use declarative::{
 pub use deleted::{DeletedKind, DeletedObject};
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
+pub use expiry::{ExpiresWithin, ExpiringCredential};
 pub use federated_credentials::FederatedCredential;
 pub use grants::{
     AppRoleAssignment, AssignmentEnd, ConsentKind, NamedAssignment, NewAppRoleAssignment, NewPermissionGrant,
     PermissionGrant, PermissionGrantRequest, PrincipalKind,
 };
-pub use expiry::{ExpiresWithin, ExpiringCredential};
 pub use graph::{Graph, check_filter, openapi as graph_openapi};
 pub use groups::{BoundObjects, Group, Relation};
 pub use init::{InitOutcome, InitRequest};

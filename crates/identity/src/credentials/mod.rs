@@ -5,8 +5,8 @@
 
 mod certificates;
 mod declared;
-mod key_change;
 mod expiring;
+mod key_change;
 pub(crate) mod passwords;
 mod proof;
 mod secrets;
@@ -21,11 +21,11 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use crate::{Application, IdentityError, Stamp, Target, applications, privileges, service_principals};
 
-pub(crate) use key_change::{KeyChange, custom_key_identifier, time};
 #[cfg(test)]
 pub(crate) use expiring::EXPIRY_STATEMENTS;
 pub use expiring::{CredentialHolder, CredentialKind};
 pub(crate) use expiring::{EXPIRY_SCHEMA, Ending, ending_by, forget_notes, note_ending};
+pub(crate) use key_change::{KeyChange, custom_key_identifier, time};
 pub(crate) use secrets::hash;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

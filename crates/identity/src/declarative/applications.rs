@@ -99,6 +99,7 @@ pub(super) async fn save(run: &mut Run<'_>, prepared: Prepared) -> Result<(), Tr
         }
         Some(_) => {}
     }
+    run.applications.insert(at, application.object_id);
     let mut notes = Vec::new();
     credentials::certificates(run, document, &application, &mut notes).await?;
     credentials::secrets(run, document, &application, &mut notes).await?;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Application, ApplicationFilter, CertificateInfo, Group, IdentityError, PrincipalKind, Relation, RoleKind,
     RoleOrigin, ServicePrincipal, ServicePrincipalFilter, Tenant, UserFilter, applications, credentials,
-    folded, grants, groups, role_assignments, seed, service_principals, users,
+    folded, grants, groups, owners, role_assignments, seed, service_principals, users,
 };
 
 /// As many members as a group can have.
@@ -172,6 +172,14 @@ impl Export<'_> {
                 .collect();
             if !certificates.is_empty() {
                 members.insert("certificates".to_owned(), certificates.into());
+            }
+            let mut names = Vec::new();
+            for owner in owners::of(self.tx, application.object_id).await? {
+                names.extend(self.principal(owner.id, owner.kind).await?);
+            }
+            if !names.is_empty() {
+                names.sort();
+                members.insert("owners".to_owned(), names.into());
             }
             // A seed that nobody changed says nothing beside its ID and name.
             if !application.seeded || members.len() > 2 {

@@ -155,7 +155,11 @@ async fn relate(
 }
 
 /// What an object is called in a plan.
-async fn name_of(run: &mut Run<'_>, id: ObjectId, kind: PrincipalKind) -> Result<String, IdentityError> {
+pub(super) async fn name_of(
+    run: &mut Run<'_>,
+    id: ObjectId,
+    kind: PrincipalKind,
+) -> Result<String, IdentityError> {
     let tenant = run.tenant();
     let name = match kind {
         PrincipalKind::User => {

@@ -15,6 +15,7 @@ mod export;
 mod groups;
 mod labels;
 mod manifest;
+mod owners;
 mod plan;
 mod principals;
 mod prune;

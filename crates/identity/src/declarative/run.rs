@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hilum_kernel::{GroupId, TenantId};
+use hilum_kernel::{GroupId, ObjectId, TenantId};
 use hilum_storage::db::WriteTx;
 use serde_json::Value;
 
 use super::{
     ConfigurationError, Declaration, MadeSecret, applications, assignments,
     document::{DeclaredKind, Document, Labels, Problem},
-    groups, labels,
+    groups, labels, owners,
     plan::{ConfigurationPlan, PlannedAction, PlannedChange, PropertyChange, differences},
     principals, prune,
     references::DeclaredNames,
@@ -47,6 +47,8 @@ pub(super) struct Run<'a> {
     pub(super) secrets: Vec<MadeSecret>,
     /// The groups that documents speak of.
     pub(super) groups: BTreeMap<usize, GroupId>,
+    /// The applications that documents speak of.
+    pub(super) applications: BTreeMap<usize, ObjectId>,
     problems: Vec<Problem>,
     claimed: BTreeSet<(DeclaredKind, String)>,
 }
@@ -88,6 +90,7 @@ pub(super) async fn run(tx: &mut WriteTx, means: &Means) -> Result<Outcome, Conf
         warnings: Vec::new(),
         secrets: Vec::new(),
         groups: BTreeMap::new(),
+        applications: BTreeMap::new(),
         problems: Vec::new(),
         claimed: BTreeSet::new(),
     };
@@ -130,17 +133,25 @@ impl<'a> Run<'a> {
                     return Ok(Next::Stop);
                 }
             }
-            // Now everybody is there who can be a member.
-            let groups = if *kind == DeclaredKind::ServicePrincipal {
-                self.of_kind(DeclaredKind::Group)
-            } else {
-                Vec::new()
-            };
-            for at in groups {
-                let result = Box::pin(groups::relations(self, at)).await;
-                if self.settle(at, result)? == Next::Stop {
-                    return Ok(Next::Stop);
-                }
+            // Now everybody is there who can be a member or an owner.
+            if *kind == DeclaredKind::ServicePrincipal && self.relations().await? == Next::Stop {
+                return Ok(Next::Stop);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    async fn relations(&mut self) -> Result<Next, ConfigurationError> {
+        for at in self.of_kind(DeclaredKind::Group) {
+            let result = Box::pin(groups::relations(self, at)).await;
+            if self.settle(at, result)? == Next::Stop {
+                return Ok(Next::Stop);
+            }
+        }
+        for at in self.of_kind(DeclaredKind::Application) {
+            let result = Box::pin(owners::of_application(self, at)).await;
+            if self.settle(at, result)? == Next::Stop {
+                return Ok(Next::Stop);
             }
         }
         Ok(Next::GoOn)

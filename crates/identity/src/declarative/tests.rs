@@ -88,6 +88,7 @@ api:
 ---
 applications:
 - displayName: Viewer
+  owners: [ada@contoso.local, 'servicePrincipal:Sender']
   isFallbackPublicClient: true
   publicClient: {redirectUris: ['http://localhost']}
   requiredResourceAccess:
