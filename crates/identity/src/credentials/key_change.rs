@@ -293,9 +293,7 @@ pub(crate) fn time(member: &'static str, text: Option<&str>) -> Result<Option<Ti
 
 /// The wire's form of `customKeyIdentifier`: the owner's own, or the thumbprint's bytes.
 pub(crate) fn custom_key_identifier(info: &CertificateInfo) -> String {
-    info.custom_key_identifier.clone().unwrap_or_else(|| {
-        Certificate::from_der(&info.der)
-            .map(|certificate| base64_encode(certificate.thumbprint_sha1()))
-            .unwrap_or_default()
-    })
+    let thumbprint = |at| info.thumbprint.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    let bytes = || (0..info.thumbprint.len()).step_by(2).filter_map(thumbprint).collect::<Vec<u8>>();
+    info.custom_key_identifier.clone().unwrap_or_else(|| base64_encode(bytes()))
 }

@@ -233,6 +233,7 @@ pub(crate) async fn delete(
     if application.is_some_and(|application| application.seeded) {
         return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
     }
+    privileges::ensure_may_control(tx, tenant, stamp, principal.app_id).await?;
     deletion::put_away(tx, tenant, &principal, None, stamp).await?;
     Ok(())
 }
