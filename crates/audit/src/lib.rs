@@ -13,4 +13,4 @@ mod tests;
 
 pub use event::{Action, Actor, Event, Outcome};
 pub use log::{AuditLog, AuditLost};
-pub use sql::{MIGRATIONS, record};
+pub use sql::{MIGRATIONS, record, recording};

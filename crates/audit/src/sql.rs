@@ -34,9 +34,15 @@ const TEXT_CHARS_MAX: usize = 1000;
 
 /// Adds an event to the caller's transaction.
 pub async fn record(tx: &mut WriteTx, at_ms: i64, event: &Event) -> Result<(), DbError> {
+    let (sql, row) = recording(at_ms, event);
+    tx.execute(sql, &row).await.map(drop)
+}
+
+/// The statement of [`record`], for a caller that sends it together with others.
+pub fn recording(at_ms: i64, event: &Event) -> (Sql, Vec<Value>) {
     let mut row = Vec::with_capacity(11);
     push(&mut row, at_ms, event);
-    tx.execute(INSERT_1, &row).await.map(drop)
+    (INSERT_1, row)
 }
 
 /// Adds many events to the caller's transaction.

@@ -84,7 +84,7 @@ pub(crate) struct Inner {
     /// Memory for parts being received: see [`crate::store::Receiver`].
     pub(crate) memory: Arc<Semaphore>,
     /// Parts that are read and judged at the same time: that takes a core, and memory for their headers.
-    pub(crate) judging: Semaphore,
+    pub(crate) judging: Arc<Semaphore>,
     /// Files that are converted in memory at the same time.
     pub(crate) conversions: Arc<Semaphore>,
 }
@@ -114,7 +114,7 @@ impl Archive {
             metadata_cache,
             stores,
             memory: crate::store::http::memory(),
-            judging: Semaphore::new(JUDGED_AT_ONCE),
+            judging: Arc::new(Semaphore::new(JUDGED_AT_ONCE)),
             conversions: Arc::new(Semaphore::new(CONVERSIONS_AT_ONCE)),
         }))
     }

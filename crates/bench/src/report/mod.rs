@@ -246,8 +246,9 @@ impl Report {
             (true, 0) => "WRONG".to_owned(),
             (_, failures) => format!("{failures} FAILED"),
         };
-        let share = median.units_per_second / self.limits.durable_writes(row.concurrency);
-        let share = if row.id.starts_with("store/ct") && share.is_finite() {
+        let limit = self.limits.durable_writes(row.id.starts_with("store/small"), row.concurrency);
+        let share = median.units_per_second / limit;
+        let share = if row.id.starts_with("store/") && share.is_finite() {
             format!("{:.0} % (aim {:.0} %)", share * 100.0, WRITE_SHARE * 100.0)
         } else {
             String::new()
@@ -279,7 +280,9 @@ impl Report {
             number(limits.durable_writes_one_thread),
         ]);
         table.push(vec!["the same, four threads".into(), number(limits.durable_writes_four_threads)]);
+        table.push(vec!["10 KB files, four threads".into(), number(limits.durable_small_writes)]);
         table.push(vec!["nginx serving a 527 KB file, concurrency 4".into(), optional(limits.nginx_files)]);
+        table.push(vec!["the same over TLS".into(), optional(limits.nginx_files_tls)]);
         table.push(vec!["RSA-2048 signatures, one core".into(), optional(limits.rsa_signatures)]);
         table.push(vec!["RSA-2048 verifications, one core".into(), optional(limits.rsa_verifications)]);
         table

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hilum_kernel::{InstanceUid, PartitionKey, SeriesKey, SeriesUid, StudyKey, StudyUid, Watermark};
-use hilum_storage::db::{DbError, Value, WriteTx};
+use hilum_storage::db::{self, DbError, Row, Value, WriteTx};
 
 use super::sql;
 use crate::change_feed::{self, Entry};
@@ -73,9 +73,9 @@ pub(crate) enum Inserted {
     Duplicate,
 }
 
-/// Where and when a batch is inserted.
+/// Where and when instances are inserted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Batch {
+pub(crate) struct Occasion {
     pub(crate) partition: PartitionKey,
     pub(crate) at: jiff::Timestamp,
 }
@@ -87,13 +87,15 @@ struct Parents {
     series_members: Members,
 }
 
-/// Inserts instances in the order given, each judged on its own.
+/// Inserts instances in the order given, each judged on its own. The statements that come back end the work: the caller
+/// runs them, with its own added, in the same transaction.
 pub(crate) async fn insert(
     tx: &mut WriteTx,
-    batch: Batch,
+    occasion: Occasion,
     instances: &[NewInstance],
-) -> Result<Vec<Inserted>, DbError> {
-    let mut next = Numbers::lock(tx, batch.at).await?;
+) -> Result<(Vec<Inserted>, db::Batch), DbError> {
+    let Some(first) = instances.first() else { return Ok((Vec::new(), db::Batch::default())) };
+    let (mut next, mut found) = begin(tx, occasion, first).await?;
     let mut results = Vec::with_capacity(instances.len());
     let mut added: BTreeMap<SeriesKey, (StudyKey, i64, Watermark)> = BTreeMap::new();
     let mut known: Option<((StudyUid, SeriesUid), Parents)> = None;
@@ -102,9 +104,15 @@ pub(crate) async fn insert(
         // The instances of a request mostly share their series: its rows are looked up once.
         let mut parents = match known.take() {
             Some((of, parents)) if of == uids => parents,
-            _ => find_or_create(tx, batch.partition, new, &mut next).await?,
+            _ => {
+                let found = match found.take() {
+                    Some(found) => found,
+                    None => tx.fetch_optional(sql::FIND_PARENTS, &parents_of(occasion, new)).await?,
+                };
+                read_or_create(tx, occasion.partition, new, found, &mut next).await?
+            }
         };
-        let result = insert_instance(tx, batch, new, next.present(), &mut parents).await?;
+        let result = insert_instance(tx, occasion, new, next.present(), &mut parents).await?;
         if let Inserted::Stored(watermark) = result {
             next.number();
             let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
@@ -114,9 +122,28 @@ pub(crate) async fn insert(
         results.push(result);
         known = Some((uids, parents));
     }
-    count(tx, &added).await?;
-    next.take(tx).await?;
-    Ok(results)
+    let mut ending = db::Batch::default();
+    count(&mut ending, &added);
+    next.take(&mut ending);
+    Ok((results, ending))
+}
+
+/// Locks the sequence, and looks up the first instance's parents on the same way.
+async fn begin(
+    tx: &mut WriteTx,
+    occasion: Occasion,
+    first: &NewInstance,
+) -> Result<(Numbers, Option<Option<Row>>), DbError> {
+    let mut batch = db::Batch::default();
+    batch.push(sql::TAKE, [0_i64.into(), change_feed::ticks(occasion.at).into()]);
+    batch.push(sql::FIND_PARENTS, parents_of(occasion, first));
+    let mut answers = tx.run(&batch).await?.into_iter();
+    let numbers = Numbers::read(answers.next())?;
+    Ok((numbers, answers.next().map(|answer| answer.rows.into_iter().next())))
+}
+
+fn parents_of(occasion: Occasion, new: &NewInstance) -> [Value; 3] {
+    [occasion.partition.into(), (&new.study).into(), (&new.series).into()]
 }
 
 /// Numbers of the sequence. Its row is locked first; only what was used is taken, so that a reader of the change feed
@@ -129,16 +156,16 @@ struct Numbers {
 }
 
 impl Numbers {
-    async fn lock(tx: &mut WriteTx, at: jiff::Timestamp) -> Result<Self, DbError> {
-        let row = tx.fetch_optional(sql::TAKE, &[0_i64.into(), change_feed::ticks(at).into()]).await?;
+    fn read(answer: Option<db::Answer>) -> Result<Self, DbError> {
+        let row = answer.and_then(|answer| answer.rows.into_iter().next());
         let row = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?;
         let last = row.int(0)?;
         Ok(Self { first: last, last, at_ticks: row.int(1)? })
     }
 
-    async fn take(self, tx: &mut WriteTx) -> Result<(), DbError> {
+    fn take(self, ending: &mut db::Batch) {
         let used = self.last - self.first;
-        tx.fetch_optional(sql::TAKE, &[used.into(), self.at_ticks.into()]).await.map(drop)
+        ending.push(sql::TAKE, [used.into(), self.at_ticks.into()]);
     }
 
     /// Uses up the next number.
@@ -160,15 +187,13 @@ struct Number {
     at_ticks: i64,
 }
 
-async fn find_or_create(
+async fn read_or_create(
     tx: &mut WriteTx,
     partition: PartitionKey,
     new: &NewInstance,
+    found: Option<Row>,
     next: &mut Numbers,
 ) -> Result<Parents, DbError> {
-    let found = tx
-        .fetch_optional(sql::FIND_PARENTS, &[partition.into(), (&new.study).into(), (&new.series).into()])
-        .await?;
     let (study, study_members, series) = if let Some(row) = &found {
         let series = row.opt_int(2)?.map(SeriesKey::new);
         let series = series.map(|key| Ok::<_, DbError>((key, read_members(&row.blob(3)?)))).transpose()?;
@@ -198,50 +223,49 @@ async fn find_or_create(
 
 async fn insert_instance(
     tx: &mut WriteTx,
-    batch: Batch,
+    occasion: Occasion,
     new: &NewInstance,
     Number { watermark, at_ticks }: Number,
     parents: &mut Parents,
 ) -> Result<Inserted, DbError> {
-    let inserted = tx
-        .execute(
-            sql::INSERT_INSTANCE,
-            &[
-                watermark.into(),
-                parents.series.into(),
-                parents.study.into(),
-                batch.partition.into(),
-                (&new.instance).into(),
-                new.sop_class.as_str().into(),
-                new.instance_number.into(),
-                batch.at.as_millisecond().into(),
-                new.transfer_syntax.as_str().into(),
-                new.blob_key.as_str().into(),
-                new.blob_bytes.into(),
-                write_members(&new.instance_members).into(),
-            ],
-        )
-        .await?;
-    if inserted == 0 {
-        return Ok(Inserted::Duplicate);
-    }
-    tx.execute(
+    let mut batch = db::Batch::default();
+    batch.push(
+        sql::INSERT_INSTANCE,
+        [
+            watermark.into(),
+            parents.series.into(),
+            parents.study.into(),
+            occasion.partition.into(),
+            (&new.instance).into(),
+            new.sop_class.as_str().into(),
+            new.instance_number.into(),
+            occasion.at.as_millisecond().into(),
+            new.transfer_syntax.as_str().into(),
+            new.blob_key.as_str().into(),
+            new.blob_bytes.into(),
+            write_members(&new.instance_members).into(),
+        ],
+    );
+    batch.push(
         sql::INSERT_DETAIL,
-        &[watermark.into(), new.metadata.as_slice().into(), new.frames.as_slice().into()],
-    )
-    .await?;
-    merge_parents(tx, batch.partition, new, parents).await?;
-    let entry = Entry {
+        [watermark.into(), new.metadata.as_slice().into(), new.frames.as_slice().into()],
+    );
+    let (sql, entry) = change_feed::creation(&Entry {
         sequence: watermark,
         at_ticks,
         action: change_feed::Action::Create,
-        partition: batch.partition,
+        partition: occasion.partition,
         study: new.study.as_str(),
         series: new.series.as_str(),
         instance: new.instance.as_str(),
         watermark,
-    };
-    change_feed::append(tx, &entry).await?;
+    });
+    batch.push(sql, entry);
+    // The second and third statement do nothing where the first did nothing.
+    if tx.run(&batch).await?.first().is_none_or(|inserted| inserted.changed == 0) {
+        return Ok(Inserted::Duplicate);
+    }
+    merge_parents(tx, occasion.partition, new, parents).await?;
     Ok(Inserted::Stored(watermark))
 }
 
@@ -284,21 +308,17 @@ async fn insert_words(
     Ok(())
 }
 
-async fn count(
-    tx: &mut WriteTx,
-    added: &BTreeMap<SeriesKey, (StudyKey, i64, Watermark)>,
-) -> Result<(), DbError> {
+fn count(ending: &mut db::Batch, added: &BTreeMap<SeriesKey, (StudyKey, i64, Watermark)>) {
     let mut studies: BTreeMap<StudyKey, (i64, Watermark)> = BTreeMap::new();
     for (series, (study, instances, watermark)) in added {
-        tx.execute(sql::COUNT_SERIES, &[(*series).into(), (*instances).into(), (*watermark).into()]).await?;
+        ending.push(sql::COUNT_SERIES, [(*series).into(), (*instances).into(), (*watermark).into()]);
         let total = studies.entry(*study).or_insert((0, *watermark));
         total.0 += instances;
         total.1 = total.1.max(*watermark);
     }
     for (study, (instances, watermark)) in studies {
-        tx.execute(sql::COUNT_STUDY, &[study.into(), instances.into(), watermark.into()]).await?;
+        ending.push(sql::COUNT_STUDY, [study.into(), instances.into(), watermark.into()]);
     }
-    Ok(())
 }
 
 /// Overwrites `old` with what `new` has a value for; tells whether anything changed.

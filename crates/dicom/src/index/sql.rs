@@ -53,7 +53,8 @@ pub(crate) const INSERT_INSTANCE: Sql = "INSERT INTO instance
     ON CONFLICT (series_key, sop_instance_uid) DO NOTHING";
 
 pub(crate) const INSERT_DETAIL: Sql =
-    "INSERT INTO instance_detail (instance_key, metadata, frames) VALUES ($1, $2, $3)";
+    "INSERT INTO instance_detail (instance_key, metadata, frames) SELECT $1, $2, $3
+    WHERE EXISTS (SELECT 1 FROM instance WHERE instance_key = $1)";
 
 pub(crate) const DELETE_WORDS: Sql = "DELETE FROM study_name_word WHERE study_key = $1 AND attribute = $2";
 pub(crate) const INSERT_WORD: Sql = "INSERT INTO study_name_word (partition_key, attribute, word, study_key)

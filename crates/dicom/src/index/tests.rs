@@ -7,7 +7,7 @@ use crate::{change_feed, testing::TestArchive};
 async fn every_statement_is_understood_by_every_database() {
     for archive in TestArchive::all().await {
         let mut tx = archive.archive.0.db.read().await.unwrap();
-        for statement in sql::ALL.iter().chain([&change_feed::APPEND]) {
+        for statement in sql::ALL.iter().chain([&change_feed::APPEND, &change_feed::APPEND_CREATED]) {
             tx.prepare(statement).await.unwrap_or_else(|error| panic!("{error:?}: {statement}"));
         }
     }

@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use crate::{
     archive::{Archive, DEFAULT_PARTITION, event},
     error::DicomError,
-    index::insert::{self, Batch, Inserted, NewInstance},
+    index::insert::{self, Inserted, NewInstance, Occasion},
     request::ApiVersion,
 };
 
@@ -226,14 +226,14 @@ impl Store {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        let batch = Batch { partition: DEFAULT_PARTITION, at: self.archive.0.clock.now() };
+        let occasion = Occasion { partition: DEFAULT_PARTITION, at: self.archive.0.clock.now() };
         let event = self.described(&instances, items);
         Ok(self
             .archive
             .0
             .db
-            .write((batch, instances, event), |tx, (batch, instances, event)| {
-                insert_and_record(tx, *batch, instances, event).boxed()
+            .write((occasion, instances, event), |tx, (occasion, instances, event)| {
+                insert_and_record(tx, *occasion, instances, event).boxed()
             })
             .await?)
     }
@@ -267,12 +267,11 @@ impl Store {
 
 async fn insert_and_record(
     tx: &mut WriteTx,
-    batch: Batch,
+    occasion: Occasion,
     instances: &[NewInstance],
     event: &Event,
 ) -> Result<Vec<Inserted>, DbError> {
-    let inserted =
-        if instances.is_empty() { Vec::new() } else { insert::insert(tx, batch, instances).await? };
+    let (inserted, mut ending) = insert::insert(tx, occasion, instances).await?;
     let duplicates = inserted.iter().filter(|result| **result == Inserted::Duplicate).count();
     let mut event = event.clone();
     if duplicates > 0 {
@@ -280,6 +279,8 @@ async fn insert_and_record(
         event.outcome = if stored == 0 { Outcome::Refused } else { Outcome::Partial };
         event.detail = event.detail.map(|detail| format!("{detail} duplicates={duplicates}"));
     }
-    hilum_audit::record(tx, batch.at.as_millisecond(), &event).await?;
+    let (sql, row) = hilum_audit::recording(occasion.at.as_millisecond(), &event);
+    ending.push(sql, row);
+    tx.run(&ending).await?;
     Ok(inserted)
 }

@@ -4,6 +4,7 @@ use std::io::BufReader;
 
 use hilum_kernel::Uid;
 use hilum_storage::blobs::BlobKey;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     FailureReason, Item, Named, Outcomes, StoreRequest, index_row,
@@ -46,26 +47,32 @@ pub(super) async fn prepare(
     let judged_request = std::sync::Arc::clone(request);
     match received {
         Received::Memory(pieces) => {
-            let (judged, pieces) = blocking(archive, move || {
+            let turn = turn(archive).await?;
+            let blob_key = key.as_str().to_owned();
+            let work = move || {
                 let judged = judge(read_instance(PiecesReader::new(&pieces), &LIMITS), &judged_request);
-                (judged, pieces)
-            })
-            .await?;
-            let mut prepared = judged?;
-            if let Some(new) = &mut prepared.new {
+                // Others may use the processor while this one waits for the disk.
+                drop(turn);
+                let Ok(Prepared { item, new: Some(mut new) }) = judged else {
+                    return ((judged, pieces), None);
+                };
                 new.blob_bytes = i64::try_from(pieces.bytes).unwrap_or(i64::MAX);
-                archive.0.blobs.put(&key, pieces.with_zeroed_preamble()).await?;
-                key.as_str().clone_into(&mut new.blob_key);
-            }
-            Ok(prepared)
+                new.blob_key = blob_key;
+                let parts = pieces.with_zeroed_preamble();
+                ((Ok(Prepared { item, new: Some(new) }), pieces), Some(parts))
+            };
+            // The pieces come back, because their memory counts until the file is written.
+            let (prepared, _pieces) = archive.0.blobs.put_made(&key, work).await?;
+            prepared
         }
         Received::Staged(mut staged) => {
             let file = staged.reader().await?;
-            let judged = blocking(archive, move || {
+            let turn = turn(archive).await?;
+            let judged = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
                 judge(read_instance(BufReader::with_capacity(64 * 1024, file), &LIMITS), &judged_request)
-            })
-            .await?;
-            let mut prepared = judged?;
+            });
+            let mut prepared = judged.await.map_err(|_| DicomError::Bug("judging a part panicked"))??;
             if let Some(new) = &mut prepared.new {
                 new.blob_bytes = i64::try_from(staged.len()).unwrap_or(i64::MAX);
                 staged.patch(0, PREAMBLE).await?;
@@ -77,12 +84,9 @@ pub(super) async fn prepare(
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    archive: &Archive,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, DicomError> {
-    let _turn = archive.0.judging.acquire().await.map_err(|_| DicomError::Busy)?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| DicomError::Bug("judging a part panicked"))
+/// A turn on the processor: no more parts are judged at a time than there are turns.
+async fn turn(archive: &Archive) -> Result<OwnedSemaphorePermit, DicomError> {
+    std::sync::Arc::clone(&archive.0.judging).acquire_owned().await.map_err(|_| DicomError::Busy)
 }
 
 fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Prepared, DicomError> {

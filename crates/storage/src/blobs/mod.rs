@@ -133,6 +133,33 @@ impl Blobs {
         }
     }
 
+    /// Stores what `make` gives on a thread that may block, if it gives something. On local files both happen in one
+    /// visit to that thread. Durable on return. A panic of `make` goes on in the caller.
+    pub async fn put_made<T: Send + 'static>(
+        &self,
+        key: &BlobKey,
+        make: impl FnOnce() -> (T, Option<Vec<Bytes>>) + Send + 'static,
+    ) -> Result<T, BlobError> {
+        match &self.0.backend {
+            Backend::Local(local) => {
+                let (local, key) = (Arc::clone(local), key.clone());
+                let work = move || {
+                    let (made, parts) = make();
+                    parts.map_or(Ok(()), |parts| local.put(&key, &parts))?;
+                    Ok(made)
+                };
+                unwound(tokio::task::spawn_blocking(work).await)?
+            }
+            Backend::Bucket(bucket) => {
+                let (made, parts) = unwound(tokio::task::spawn_blocking(make).await)?;
+                if let Some(parts) = parts {
+                    bucket.put(key, parts).await?;
+                }
+                Ok(made)
+            }
+        }
+    }
+
     /// Opens a file for a body that is too large for memory.
     pub async fn stage(&self) -> Result<Staged, BlobError> {
         Staged::create(self.0.staging.clone()).await
@@ -275,6 +302,14 @@ fn check_total(ranges: &[Range<u64>]) -> Result<(), BlobError> {
 }
 
 /// Runs file work where it may block.
+/// A panic of the caller's own work stays one.
+fn unwound<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, BlobError> {
+    joined.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(cut_off) => BlobError::Unavailable(cut_off.into()),
+    })
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {

@@ -1,11 +1,13 @@
 //! One database connection of either kind, and the statements that run on it.
 
+use futures::{TryStreamExt as _, stream::BoxStream};
 use sqlx::{
-    Database, Encode, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, Transaction, Type,
-    pool::PoolConnection, query::Query,
+    Database, Either, Encode, Executor as _, PgConnection, Postgres, SqlSafeStr as _, SqlStr, Sqlite,
+    SqliteConnection, Transaction, Type, pool::PoolConnection, postgres::PgQueryResult, query::Query,
+    sqlite::SqliteQueryResult,
 };
 
-use super::{DbError, Row, Sql, Value};
+use super::{Answer, Batch, DbError, Row, Sql, Value};
 
 /// A connection in whatever state its owner wants: plain, or inside a transaction that rolls back when dropped.
 pub(super) enum Connection {
@@ -58,6 +60,32 @@ impl Connection {
         })
     }
 
+    pub(super) async fn run(&mut self, batch: &Batch) -> Result<Vec<Answer>, DbError> {
+        match self.raw() {
+            Raw::Sqlite(c) if batch.is_short() => {
+                // The text was joined from constants and `$n` only.
+                let sql = sqlx::AssertSqlSafe(batch.joined()).into_sql_str();
+                answers(c.fetch_many(bind::<Sqlite>(sql, batch.arguments())), Row::Sqlite).await
+            }
+            Raw::Sqlite(c) => {
+                let mut all = Vec::new();
+                for (sql, arguments) in batch.each() {
+                    let steps = c.fetch_many(bind::<Sqlite>(sql.into_sql_str(), arguments));
+                    all.append(&mut answers(steps, Row::Sqlite).await?);
+                }
+                Ok(all)
+            }
+            Raw::Postgres(c) => {
+                let mut all = Vec::new();
+                for (sql, arguments) in batch.each() {
+                    let steps = c.fetch_many(bind::<Postgres>(sql.into_sql_str(), arguments));
+                    all.append(&mut answers(steps, Row::Postgres).await?);
+                }
+                Ok(all)
+            }
+        }
+    }
+
     /// Runs several statements without parameters: migrations, BEGIN and its kin.
     pub(super) async fn script(&mut self, sql: SqlStr) -> Result<(), DbError> {
         match self.raw() {
@@ -68,12 +96,46 @@ impl Connection {
     }
 
     pub(super) async fn prepare(&mut self, sql: Sql) -> Result<(), DbError> {
-        use sqlx::{Executor as _, SqlSafeStr as _};
         match self.raw() {
             Raw::Sqlite(c) => c.prepare(sql.into_sql_str()).await.map(drop)?,
             Raw::Postgres(c) => c.prepare(sql.into_sql_str()).await.map(drop)?,
         }
         Ok(())
+    }
+}
+
+/// Each statement's rows, and how many it changed.
+async fn answers<R: RowsAffected, T>(
+    mut steps: BoxStream<'_, Result<Either<R, T>, sqlx::Error>>,
+    wrap: fn(T) -> Row,
+) -> Result<Vec<Answer>, DbError> {
+    let mut answers = Vec::new();
+    let mut rows = Vec::new();
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(done) => {
+                answers.push(Answer { changed: done.rows_affected(), rows: std::mem::take(&mut rows) });
+            }
+            Either::Right(row) => rows.push(wrap(row)),
+        }
+    }
+    Ok(answers)
+}
+
+/// What both drivers' results can tell.
+trait RowsAffected {
+    fn rows_affected(&self) -> u64;
+}
+
+impl RowsAffected for SqliteQueryResult {
+    fn rows_affected(&self) -> u64 {
+        self.rows_affected()
+    }
+}
+
+impl RowsAffected for PgQueryResult {
+    fn rows_affected(&self) -> u64 {
+        self.rows_affected()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Statements are constants ([`Sql`]) or joined from constants ([`Statement`]); parameters are [`Value`]s. Reads go
 //! through [`Db::read`], writes through [`Db::write`], which is the only way to get a [`WriteTx`].
 
+mod batch;
 mod connection;
 mod dialect;
 mod error;
@@ -22,6 +23,7 @@ use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+pub use batch::{Answer, Batch};
 pub use error::DbError;
 pub use migrate::{Migration, Migrations};
 pub use statement::{Sql, Statement};

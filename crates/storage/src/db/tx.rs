@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::SqlSafeStr as _;
 
-use super::{DbError, Row, Sql, Statement, Value, connection::Connection};
+use super::{Answer, Batch, DbError, Row, Sql, Statement, Value, connection::Connection};
 
 /// Something that can read: a plain connection ([`super::Db::read`]), a snapshot ([`super::Db::snapshot`])
 /// or, through [`WriteTx`], an open write transaction.
@@ -71,6 +71,12 @@ impl WriteTx {
         let (sql, arguments) = statement.parts();
         let changed = self.0.connection.execute(sql, arguments).await;
         self.0.noted(changed)
+    }
+
+    /// Runs statements that need nothing of each other's answers; one answer for each.
+    pub async fn run(&mut self, batch: &Batch) -> Result<Vec<Answer>, DbError> {
+        let answers = self.0.connection.run(batch).await;
+        self.0.noted(answers)
     }
 
     pub(super) async fn script(&mut self, sql: Sql) -> Result<(), DbError> {

@@ -131,25 +131,24 @@ async fn commit_together(
     waiting: &mut VecDeque<Box<dyn Job>>,
     group: &mut Vec<Box<dyn Job>>,
 ) -> Result<(), DbError> {
-    tx.script("BEGIN IMMEDIATE").await.map_err(DbError::not_begun)?;
+    // Each script is a visit to the connection's thread, so they are few.
+    tx.script("BEGIN IMMEDIATE; SAVEPOINT work").await.map_err(DbError::not_begun)?;
     let begun = Instant::now();
     while let Some(mut job) = waiting.pop_front() {
-        let ran = run_job(tx, job.as_mut()).await;
+        let verdict = job.run(tx).await;
         group.push(job);
-        ran?;
-        if begun.elapsed() > GROUP_TIME_MAX {
+        if verdict == Verdict::Discard {
+            tx.script("ROLLBACK TO work").await?;
+        }
+        if waiting.is_empty() || begun.elapsed() > GROUP_TIME_MAX {
             break;
         }
+        if verdict == Verdict::Keep {
+            tx.script("RELEASE work; SAVEPOINT work").await?;
+        }
     }
+    // Commits what the last savepoint holds, too (SQLite: SAVEPOINT).
     tx.script("COMMIT").await
-}
-
-async fn run_job(tx: &mut WriteTx, job: &mut dyn Job) -> Result<(), DbError> {
-    tx.script("SAVEPOINT work").await?;
-    match job.run(tx).await {
-        Verdict::Keep => tx.script("RELEASE work").await,
-        Verdict::Discard => tx.script("ROLLBACK TO work; RELEASE work").await,
-    }
 }
 
 /// Errors are not `Clone`; each job of a failed group gets its own of the same kind.
