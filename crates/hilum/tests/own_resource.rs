@@ -35,7 +35,7 @@ async fn token_for(app: &App, client: &ServiceClient, resource: &str) -> String 
     let secret = ClientCredential::Secret(Secret::new(client.secret.clone()));
     let id = client.app_id.parse().unwrap();
     let token = app.house.identity.acquire_token_for_client(id, secret, resource).await.unwrap();
-    token.value.expose().clone()
+    token.token.expose().clone()
 }
 
 /// The statuses of a search and of a store that has nothing to store: 403 where the right is missing.
