@@ -1,5 +1,6 @@
 //! A resource application of one's own as the DICOM service's audience, as the open-source server's guides set it up; and
 //! roles of one's own, by configuration and by the API.
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare has failed")]
 
 use axum::{body::Body, http::Request};
 use hilum::config::{Config, RoleDefinitionSettings};

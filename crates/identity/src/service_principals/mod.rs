@@ -260,9 +260,9 @@ async fn create(
     let mut principal = details::changed(&plain, members)?;
     insert(tx, tenant, &principal).await?;
     if let Some(owner) = target.owner {
-        let owned = Owned { id, kind: OwnedKind::ServicePrincipal };
+        let object = Owned { id, kind: OwnedKind::ServicePrincipal };
         let owner = owners::resolve(tx, tenant, owner).await?;
-        owners::add(tx, tenant, owned, owner, stamp.at_ms).await?;
+        owners::add(tx, tenant, object, owner, stamp.at_ms).await?;
     }
     stamp.record(tx, Action::ServicePrincipalChanged, id, Some("created".to_owned())).await?;
     attach(tx, tenant, std::slice::from_mut(&mut principal)).await?;
@@ -295,7 +295,7 @@ pub(crate) async fn locked(
     target: &Target,
 ) -> Result<ServicePrincipal, IdentityError> {
     let id = named(tx, tenant, &target.name).await?.id;
-    sql::lock(tx, id).await?;
+    lock(tx, id).await?;
     let missing = || IdentityError::not_found("service principal", &target.name);
     let principal = by_id(tx, tenant, id).await?.ok_or_else(missing)?;
     target.check(tx, id, principal.version - 1).await?;

@@ -4,7 +4,6 @@ use futures::FutureExt as _;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::*;
 use crate::testing::{actor, fixtures, members};
 
 const HEALTHCARE: &str = "4f6778d8-5aef-43dc-a1ff-b073724b9495";
