@@ -116,9 +116,13 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
     let roles: Vec<&AppRole> = properties.iter().flat_map(|properties| &properties.app_roles).collect();
     let scopes: Vec<&PermissionScope> =
         properties.iter().flat_map(|properties| &properties.api.oauth2_permission_scopes).collect();
+    let details = &principal.details;
+    let mut tags: Vec<&String> = details.tags.iter().collect();
+    let more = properties.iter().flat_map(|properties| &properties.tags);
+    tags.extend(more.filter(|tag| !details.tags.contains(tag)));
     json!({
         "accountEnabled": principal.account_enabled,
-        "alternativeNames": [],
+        "alternativeNames": details.alternative_names,
         "appDisplayName": principal.display_name,
         "appId": principal.app_id.to_string(),
         "appOwnerOrganizationId": owner.to_string(),
@@ -126,27 +130,29 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
         "appRoles": roles,
         "createdDateTime": date_time(principal.created_at),
         "deletedDateTime": null,
-        "description": null,
+        "description": details.description,
         "disabledByMicrosoftStatus": null,
         "displayName": principal.display_name,
-        "homepage": properties.and_then(|properties| properties.web.home_page_url.as_ref()),
+        "homepage": details.homepage.as_ref().or_else(|| properties.and_then(|p| p.web.home_page_url.as_ref())),
         "id": principal.id.to_string(),
         "info": properties.map(|properties| &properties.info),
         "keyCredentials": principal.certificates.iter().map(certificate).collect::<Vec<_>>(),
-        "loginUrl": null,
-        "logoutUrl": properties.and_then(|properties| properties.web.logout_url.as_ref()),
+        "loginUrl": details.login_url,
+        "logoutUrl": details.logout_url.as_ref().or_else(|| properties.and_then(|p| p.web.logout_url.as_ref())),
         "notes": principal.notes,
-        "notificationEmailAddresses": [],
+        "notificationEmailAddresses": details.notification_email_addresses,
         "oauth2PermissionScopes": scopes,
         "objectId": principal.id.to_string(),
         "passwordCredentials": principal.secrets.iter().map(secret).collect::<Vec<_>>(),
-        "preferredSingleSignOnMode": null,
+        "preferredSingleSignOnMode": details.preferred_single_sign_on_mode,
+        "preferredTokenSigningKeyThumbprint": details.preferred_token_signing_key_thumbprint,
         "replyUrls": replies,
+        "samlSingleSignOnSettings": details.saml_single_sign_on_settings,
         "servicePrincipalNames": names,
         "servicePrincipalType": "Application",
         "signInAudience": properties.map(|properties| properties.sign_in_audience),
-        "tags": properties.map(|properties| &properties.tags),
-        "tokenEncryptionKeyId": null,
+        "tags": tags,
+        "tokenEncryptionKeyId": details.token_encryption_key_id,
         "verifiedPublisher": {},
     })
 }

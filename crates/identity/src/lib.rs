@@ -88,7 +88,9 @@ pub use role_assignments::{
 };
 pub use schema::MIGRATIONS;
 pub use seed::DICOM_APP_ID;
-pub use service_principals::{ServicePrincipal, ServicePrincipalChange, ServicePrincipalFilter};
+pub use service_principals::{
+    SamlSettings, ServicePrincipal, ServicePrincipalChange, ServicePrincipalDetails, ServicePrincipalFilter,
+};
 pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
 pub use target::Target;
 pub use tenants::Tenant;

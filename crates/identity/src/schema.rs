@@ -34,5 +34,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 22, name: "grant_lists", sql: grants::SCHEMA_LISTS },
         Migration { number: 23, name: "federated_credential", sql: federated_credentials::SCHEMA },
         Migration { number: 24, name: "credential_notice", sql: credentials::EXPIRY_SCHEMA },
+        Migration { number: 25, name: "service_principal_whole", sql: service_principals::SCHEMA_WHOLE },
     ],
 };

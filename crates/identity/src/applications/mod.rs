@@ -36,8 +36,8 @@ pub(crate) use rules::{Ground, Policy, check as check_rules};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_WHOLE, by_app_id, by_display_name, by_name, by_object_id, by_unique_name, insert,
-    list as select, lock, past_prefix, update,
+    SCHEMA, SCHEMA_WHOLE, by_app_id, by_app_ids, by_display_name, by_name, by_object_id, by_unique_name,
+    insert, list as select, lock, past_prefix, update,
 };
 
 pub use filter::ApplicationFilter;

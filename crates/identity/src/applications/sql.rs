@@ -107,6 +107,18 @@ pub(crate) async fn by_app_id(
     one(tx.fetch_optional(BY_APP_ID, &[id.into(), tenant.into()]).await?)
 }
 
+/// Those with one of these IDs, in no order.
+pub(crate) async fn by_app_ids(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    ids: &[AppId],
+) -> Result<Vec<Application>, IdentityError> {
+    let mut statement = Statement::new(COLUMNS);
+    statement.push(" WHERE tenant_id = ").bind(tenant);
+    statement.push(" AND app_id IN (").bind_list(ids.iter().copied()).push(")");
+    tx.fetch_all_of(&statement).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn by_object_id(
     tx: &mut ReadTx,
     tenant: TenantId,

@@ -15,6 +15,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use hilum_kernel::{AppId, ObjectId, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
@@ -102,7 +104,7 @@ impl CredentialOwner {
 async fn principal(tx: &mut WriteTx, tenant: TenantId, target: &Target) -> Result<Client, IdentityError> {
     let principal = service_principals::named(tx, tenant, &target.name).await?;
     service_principals::lock(tx, principal.id).await?;
-    target.check(tx, principal.id, 0).await?;
+    target.check(tx, principal.id, principal.version).await?;
     Ok(Client { id: principal.id, app_id: principal.app_id })
 }
 
@@ -123,12 +125,12 @@ pub(crate) async fn attach_all(tx: &mut ReadTx, all: &mut [Application]) -> Resu
     Ok(())
 }
 
-/// The credentials of a service principal.
-pub(crate) async fn of_principal(
+/// The credentials of several applications or service principals, by their IDs.
+pub(crate) async fn of_all(
     tx: &mut ReadTx,
-    id: ObjectId,
-) -> Result<(Vec<SecretInfo>, Vec<CertificateInfo>), IdentityError> {
-    Ok((sql::secrets(tx, id).await?, sql::certificates(tx, id).await?))
+    ids: &[ObjectId],
+) -> Result<(HashMap<ObjectId, Vec<SecretInfo>>, HashMap<ObjectId, Vec<CertificateInfo>>), IdentityError> {
+    Ok((sql::secrets_of(tx, ids).await?, sql::certificates_of(tx, ids).await?))
 }
 
 /// Deletes all credentials of an application or service principal.

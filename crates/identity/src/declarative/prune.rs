@@ -81,7 +81,7 @@ async fn application(run: &mut Run<'_>, id: &str) -> Result<Option<String>, Iden
 async fn service_principal(run: &mut Run<'_>, id: &str) -> Result<Option<String>, IdentityError> {
     let (Ok(app_id), tenant) = (id.parse::<AppId>(), run.tenant()) else { return Ok(None) };
     let Some(found) = service_principals::by_app_id(run.tx, tenant, app_id).await? else { return Ok(None) };
-    service_principals::delete(run.tx, tenant, &found.id.to_string(), &run.means.stamp).await?;
+    service_principals::delete(run.tx, tenant, &found.id.into(), &run.means.stamp).await?;
     Ok(Some(found.display_name))
 }
 

@@ -163,7 +163,7 @@ fn shape(call: &Call, application: &Application, domain: &str) -> Map<String, Va
     members
 }
 
-fn expanded(owners: &[DirectoryObject], expand: &Expand) -> Value {
+pub(super) fn expanded(owners: &[DirectoryObject], expand: &Expand) -> Value {
     let shown = owners.iter().map(owner_shape).map(|mut owner| {
         if let Value::Object(members) = &mut owner
             && !expand.select.is_empty()

@@ -39,6 +39,7 @@ mod organization;
 mod owners;
 mod path;
 mod policies;
+mod service_principals;
 mod throttle;
 mod token;
 mod users;
@@ -80,6 +81,7 @@ const GRAPH: &[&[Operation]] = &[
     grants::OPERATIONS,
     app_role_assignments::OPERATIONS,
     policies::OPERATIONS,
+    service_principals::OPERATIONS,
     credentials::OPERATIONS,
     owners::OPERATIONS,
     federated_credentials::OPERATIONS,

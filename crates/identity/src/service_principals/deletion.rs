@@ -5,7 +5,7 @@ use hilum_kernel::{AppId, ObjectId, Secret, TenantId};
 use hilum_storage::db::{DbError, WriteTx};
 use serde::{Deserialize, Serialize};
 
-use super::{ServicePrincipal, by_app_id, insert, sql};
+use super::{ServicePrincipal, ServicePrincipalDetails, by_app_id, insert, sql};
 use crate::{
     Application, DeletedKind, DeletedObject, IdentityError, Stamp, applications, credentials, deleted,
     grants, owners, role_assignments,
@@ -20,6 +20,10 @@ struct Kept {
     app_role_assignment_required: bool,
     notes: Option<String>,
     created_at_ms: i64,
+    #[serde(default)]
+    details: ServicePrincipalDetails,
+    #[serde(default)]
+    version: i64,
 }
 
 /// Deletes the principal of an application with it, if there is one.
@@ -50,6 +54,8 @@ pub(super) async fn put_away(
         app_role_assignment_required: principal.app_role_assignment_required,
         notes: principal.notes.clone(),
         created_at_ms: principal.created_at.as_millisecond(),
+        details: principal.details.clone(),
+        version: principal.version,
     };
     let document = serde_json::to_string(&kept)
         .map_err(|error| IdentityError::invalid("servicePrincipal", error.to_string()))?;
@@ -105,6 +111,8 @@ pub(crate) fn view_deleted(object: &DeletedObject) -> Result<ServicePrincipal, I
         app_role_assignment_required: kept.app_role_assignment_required,
         notes: kept.notes,
         created_at: crate::timestamp(kept.created_at_ms),
+        details: kept.details,
+        version: kept.version + 1,
         application: None,
         secrets: Vec::new(),
         certificates: Vec::new(),

@@ -1,28 +1,44 @@
 //! Service principals: an application's presence in the tenant, to which roles and grants are given.
 //!
-//! Owns `service_principal`. Names, roles and scopes are the application's and are read from it.
+//! Owns `service_principal` and `service_principal_tag`. Names, roles and scopes are the application's and are read from
+//! it; tags are both's together.
 
 mod deletion;
+mod details;
+mod list;
 mod sql;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{AppId, ObjectId, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    Application, CertificateInfo, Identity, IdentityError, SecretInfo, Stamp,
+    Application, CertificateInfo, Identity, IdentityError, OwnedKind, SecretInfo, Stamp, Target,
     applications::{self, Comparison},
-    credentials, privileges,
+    credentials,
+    owners::{self, Owned},
+    privileges,
     target::Name,
 };
 
 pub(crate) use deletion::{delete_with_application, forget, restore, view_deleted};
+pub(crate) use list::COLLECTION;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_app_id, by_id, insert, list as select, lock, rename, update as save};
+pub(crate) use sql::{
+    SCHEMA, SCHEMA_WHOLE, by_app_id, by_id, insert, list as select, lock, rename, update as save,
+};
+
+pub use details::{SamlSettings, ServicePrincipalDetails};
 
 /// An application's presence in the tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +57,10 @@ pub struct ServicePrincipal {
     pub notes: Option<String>,
     /// Since when it exists.
     pub created_at: Timestamp,
+    /// The rest of what it says about itself.
+    pub details: ServicePrincipalDetails,
+    /// Counts its changes, those of its credentials too.
+    pub version: i64,
     /// The application it stands for.
     pub application: Option<Box<Application>>,
     /// Its own client secrets, without their text.
@@ -106,6 +126,22 @@ pub struct ServicePrincipalChange {
     pub notes: Option<String>,
 }
 
+impl ServicePrincipalChange {
+    fn members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        if let Some(enabled) = self.account_enabled {
+            members.insert("accountEnabled".to_owned(), enabled.into());
+        }
+        if let Some(required) = self.app_role_assignment_required {
+            members.insert("appRoleAssignmentRequired".to_owned(), required.into());
+        }
+        if let Some(notes) = &self.notes {
+            members.insert("notes".to_owned(), notes.as_str().into());
+        }
+        members
+    }
+}
+
 impl Identity {
     /// Makes the service principal of an application named by appId, object ID or identifier URI.
     ///
@@ -116,22 +152,27 @@ impl Identity {
         actor: &Actor,
         application: &str,
     ) -> Result<ServicePrincipal, IdentityError> {
+        self.create_service_principal_with(actor, application.into(), &Map::new()).await
+    }
+
+    /// The same, with members as in the body of Graph's `POST /servicePrincipals`. The conditions of `application` hold
+    /// for the application: an owner of it becomes the owner of the principal, too.
+    ///
+    /// # Errors
+    /// As [`Identity::create_service_principal`]; [`IdentityError::Invalid`] for members that are refused.
+    pub async fn create_service_principal_with(
+        &self,
+        actor: &Actor,
+        application: Target,
+        members: &Map<String, Value>,
+    ) -> Result<ServicePrincipal, IdentityError> {
         let tenant = self.tenant().await?.id;
         let id = ObjectId::new(self.0.random.uuid());
-        let input = (tenant, id, application.to_owned(), self.stamp(actor));
+        let input = (tenant, id, application, members.clone(), self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, id, application, stamp)| {
-                async move {
-                    let application = applications::required(tx, *tenant, application).await?;
-                    let mut principal = of(&application, *id, crate::timestamp(stamp.at_ms));
-                    insert(tx, *tenant, &principal).await?;
-                    let detail = Some("created".to_owned());
-                    stamp.record(tx, Action::ServicePrincipalChanged, principal.id, detail).await?;
-                    attach(tx, *tenant, &mut principal).await?;
-                    Ok::<_, IdentityError>(principal)
-                }
-                .boxed()
+            .write(input, |tx, (tenant, id, application, members, stamp)| {
+                create(tx, *tenant, (*id, application), members, stamp).boxed()
             })
             .await
     }
@@ -140,35 +181,17 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError::NotFound`].
-    pub async fn find_service_principal(&self, id: &str) -> Result<ServicePrincipal, IdentityError> {
-        let tenant = self.tenant().await?.id;
-        let mut tx = self.0.db.snapshot().await?;
-        let mut principal = required(&mut tx, tenant, id).await?;
-        attach(&mut tx, tenant, &mut principal).await?;
-        Ok(principal)
-    }
-
-    /// Lists service principals by name.
-    ///
-    /// # Errors
-    /// [`IdentityError::Db`].
-    pub async fn list_service_principals(
+    pub async fn find_service_principal(
         &self,
-        filter: &ServicePrincipalFilter,
-        limit: Option<usize>,
-    ) -> Result<Vec<ServicePrincipal>, IdentityError> {
+        id: impl Into<Target>,
+    ) -> Result<ServicePrincipal, IdentityError> {
+        let target = id.into();
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
-        let mut all = match filter {
-            ServicePrincipalFilter::Name(name) => {
-                lookup_by_name(&mut tx, tenant, name).await?.into_iter().collect()
-            }
-            other => sql::list(&mut tx, tenant, other, limit).await?,
-        };
-        for principal in &mut all {
-            attach(&mut tx, tenant, principal).await?;
-        }
-        Ok(all)
+        let mut principal = named(&mut tx, tenant, &target.name).await?;
+        target.check(&mut tx, principal.id, principal.version).await?;
+        attach(&mut tx, tenant, std::slice::from_mut(&mut principal)).await?;
+        Ok(principal)
     }
 
     /// Changes a service principal.
@@ -181,54 +204,112 @@ impl Identity {
         id: &str,
         change: &ServicePrincipalChange,
     ) -> Result<ServicePrincipal, IdentityError> {
+        self.change_service_principal(actor, id.into(), &change.members()).await
+    }
+
+    /// Changes a service principal as Graph's `PATCH /servicePrincipals/{id}` does.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Invalid`] for members that are refused, and what the target's
+    /// conditions refuse.
+    pub async fn change_service_principal(
+        &self,
+        actor: &Actor,
+        target: Target,
+        members: &Map<String, Value>,
+    ) -> Result<ServicePrincipal, IdentityError> {
         let tenant = self.tenant().await?.id;
-        let input = (tenant, id.to_owned(), change.clone(), self.stamp(actor));
+        let input = (tenant, target, members.clone(), self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, id, change, stamp)| {
-                async move {
-                    let mut principal = required(tx, *tenant, id).await?;
-                    privileges::ensure_may_control(tx, *tenant, stamp, principal.app_id).await?;
-                    principal.account_enabled = change.account_enabled.unwrap_or(principal.account_enabled);
-                    principal.app_role_assignment_required =
-                        change.app_role_assignment_required.unwrap_or(principal.app_role_assignment_required);
-                    if change.notes.is_some() {
-                        principal.notes.clone_from(&change.notes);
-                    }
-                    sql::update(tx, &principal).await?;
-                    let detail = Some("updated".to_owned());
-                    stamp.record(tx, Action::ServicePrincipalChanged, principal.id, detail).await?;
-                    attach(tx, *tenant, &mut principal).await?;
-                    Ok::<_, IdentityError>(principal)
-                }
-                .boxed()
+            .write(input, |tx, (tenant, target, members, stamp)| {
+                change(tx, *tenant, target, members, stamp).boxed()
             })
             .await
     }
 
-    /// Deletes a service principal and what was granted to it; for 30 days it can be restored without that.
+    /// Deletes a service principal and what was granted to it. For 30 days it can be restored, without the grants.
     ///
     /// # Errors
     /// [`IdentityError::NotFound`]; [`IdentityError::Invalid`] for one that belongs to the installation.
-    pub async fn delete_service_principal(&self, actor: &Actor, id: &str) -> Result<(), IdentityError> {
+    pub async fn delete_service_principal(
+        &self,
+        actor: &Actor,
+        id: impl Into<Target>,
+    ) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
         self.0
             .db
-            .write((tenant, id.to_owned(), self.stamp(actor)), |tx, (tenant, id, stamp)| {
-                delete(tx, *tenant, id, stamp).boxed()
+            .write((tenant, id.into(), self.stamp(actor)), |tx, (tenant, target, stamp)| {
+                delete(tx, *tenant, target, stamp).boxed()
             })
             .await
     }
+}
+
+async fn create(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    (id, target): (ObjectId, &Target),
+    members: &Map<String, Value>,
+    stamp: &Stamp,
+) -> Result<ServicePrincipal, IdentityError> {
+    let application = applications::named(tx, tenant, &target.name).await?;
+    target.check(tx, application.object_id, application.version).await?;
+    let plain = of(&application, id, crate::timestamp(stamp.at_ms));
+    let mut principal = details::changed(&plain, members)?;
+    insert(tx, tenant, &principal).await?;
+    if let Some(owner) = target.owner {
+        let object = Owned { id, kind: OwnedKind::ServicePrincipal };
+        let owner = owners::resolve(tx, tenant, owner).await?;
+        owners::add(tx, tenant, object, owner, stamp.at_ms).await?;
+    }
+    stamp.record(tx, Action::ServicePrincipalChanged, id, Some("created".to_owned())).await?;
+    attach(tx, tenant, std::slice::from_mut(&mut principal)).await?;
+    Ok(principal)
+}
+
+async fn change(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    target: &Target,
+    members: &Map<String, Value>,
+    stamp: &Stamp,
+) -> Result<ServicePrincipal, IdentityError> {
+    let before = locked(tx, tenant, target).await?;
+    privileges::ensure_may_control(tx, tenant, stamp, before.app_id).await?;
+    let mut after = details::changed(&before, members)?;
+    save(tx, &after).await?;
+    let names: Vec<&str> = members.keys().map(String::as_str).take(40).collect();
+    let detail = Some(format!("updated {}", names.join(" ")));
+    stamp.record(tx, Action::ServicePrincipalChanged, after.id, detail).await?;
+    attach(tx, tenant, std::slice::from_mut(&mut after)).await?;
+    Ok(after)
+}
+
+/// The target, kept for this transaction, with its version counted on: whoever changes it at the same time waits, then
+/// sees what was changed here.
+pub(crate) async fn locked(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    target: &Target,
+) -> Result<ServicePrincipal, IdentityError> {
+    let id = named(tx, tenant, &target.name).await?.id;
+    lock(tx, id).await?;
+    let missing = || IdentityError::not_found("service principal", &target.name);
+    let principal = by_id(tx, tenant, id).await?.ok_or_else(missing)?;
+    target.check(tx, id, principal.version - 1).await?;
+    Ok(principal)
 }
 
 /// Deletes a principal and what was granted to it.
 pub(crate) async fn delete(
     tx: &mut WriteTx,
     tenant: TenantId,
-    id: &str,
+    target: &Target,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    let principal = required(tx, tenant, id).await?;
+    let principal = locked(tx, tenant, target).await?;
     let application = applications::by_app_id(tx, tenant, principal.app_id).await?;
     if application.is_some_and(|application| application.seeded) {
         return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
@@ -248,23 +329,31 @@ pub(crate) fn of(application: &Application, id: ObjectId, created_at: Timestamp)
         app_role_assignment_required: false,
         notes: None,
         created_at,
+        details: ServicePrincipalDetails::default(),
+        version: 1,
         application: None,
         secrets: Vec::new(),
         certificates: Vec::new(),
     }
 }
 
-/// Fills in the application.
+/// Fills in applications and credentials, with a few statements for all principals.
 async fn attach(
     tx: &mut ReadTx,
     tenant: TenantId,
-    principal: &mut ServicePrincipal,
+    principals: &mut [ServicePrincipal],
 ) -> Result<(), IdentityError> {
-    if let Some(mut application) = applications::by_app_id(tx, tenant, principal.app_id).await? {
-        credentials::attach(tx, &mut application).await?;
-        principal.application = Some(Box::new(application));
+    let ids: Vec<AppId> = principals.iter().map(|principal| principal.app_id).collect();
+    let mut all = applications::by_app_ids(tx, tenant, &ids).await?;
+    credentials::attach_all(tx, &mut all).await?;
+    let mut all: HashMap<AppId, Application> = all.into_iter().map(|one| (one.app_id, one)).collect();
+    let ids: Vec<ObjectId> = principals.iter().map(|principal| principal.id).collect();
+    let (mut secrets, mut certificates) = credentials::of_all(tx, &ids).await?;
+    for principal in principals {
+        principal.application = all.remove(&principal.app_id).map(Box::new);
+        principal.secrets = secrets.remove(&principal.id).unwrap_or_default();
+        principal.certificates = certificates.remove(&principal.id).unwrap_or_default();
     }
-    (principal.secrets, principal.certificates) = credentials::of_principal(tx, principal.id).await?;
     Ok(())
 }
 
