@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hilum_bench::{
-    GrowthOptions, RunOptions, ServerKind,
+    DirectoryOptions, GrowthOptions, RunOptions, ServerKind,
     corpus::{self, Corpus},
 };
 
@@ -44,6 +44,36 @@ enum Command {
         /// A folder with data directories already filled, PREFILLED/SIZE/data.
         #[arg(long)]
         prefilled: Option<PathBuf>,
+    },
+    /// Fills a directory and measures the Graph-compatible API on it.
+    Directory {
+        /// Registrations.
+        #[arg(long, default_value_t = 10_000)]
+        applications: u64,
+        /// Users.
+        #[arg(long, default_value_t = 100_000)]
+        users: u64,
+        /// Groups.
+        #[arg(long, default_value_t = 1_000)]
+        groups: u64,
+        /// Requests of each measure.
+        #[arg(long, default_value_t = 1_000)]
+        requests: u64,
+        /// Only measures whose name contains this.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// A folder whose filled data directory is used again; it is filled when there is none.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+        /// The command under test.
+        #[arg(long, default_value = "target/release/hilum")]
+        hilum: PathBuf,
+        /// Where the data are kept during the run.
+        #[arg(long, default_value = "target/bench-data")]
+        data: PathBuf,
+        /// Where reports are kept.
+        #[arg(long, default_value = "bench-results")]
+        results: PathBuf,
     },
     /// Writes the beginning of the corpus into a folder.
     Corpus {
@@ -156,6 +186,20 @@ fn act(command: Command) -> Result<()> {
         Command::Growth { common, sizes, prefilled } => {
             let run = common.options(vec![ServerKind::Hilum], None);
             hilum_bench::growth(&GrowthOptions { sizes, prefilled, run })?;
+        }
+        Command::Directory { applications, users, groups, requests, only, keep, hilum, data, results } => {
+            let requests = requests.max(1);
+            hilum_bench::directory(&DirectoryOptions {
+                applications,
+                users,
+                groups,
+                requests,
+                only,
+                hilum,
+                data,
+                keep,
+                results,
+            })?;
         }
         Command::Corpus { out, kind, instances, seed } => {
             let bytes = corpus::write(&Corpus::new(seed), kind.into(), instances, &out)?;

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use crate::{
     limits::Limits,
-    load::{self, Shape},
+    load::{self, Outcome, Shape},
     report::{self, Figures, Report, Row, say},
     scenario::{self, Amount, Library, Scenario, Volume},
     server::Server,
@@ -180,12 +180,17 @@ pub(crate) fn measure(
     let before = server.process().cpu_seconds();
     let outcome = load::run(server.target(), shape(duration), &feed)?;
     let cpu_seconds = server.process().cpu_seconds() - before;
+    Ok(Some(figures(outcome, scenario.units_per_request, cpu_seconds, server.process().peak_mb())))
+}
+
+/// What one run comes to.
+pub(crate) fn figures(outcome: Outcome, units_per_request: u64, cpu_seconds: f64, peak_mb: f64) -> Figures {
     let requests = u64::try_from(outcome.latencies_us.len()).unwrap_or_default();
-    let units = float(requests * scenario.units_per_request);
+    let units = float(requests * units_per_request);
     let seconds = outcome.elapsed.as_secs_f64().max(f64::EPSILON);
     let milliseconds =
         |thousandths| f64::from(stats::percentile(&outcome.latencies_us, thousandths)) / 1000.0;
-    Ok(Some(Figures {
+    Figures {
         requests,
         units_per_second: units / seconds,
         mb_per_second: float(outcome.body_bytes) / 1e6 / seconds,
@@ -193,9 +198,9 @@ pub(crate) fn measure(
         p99_ms: milliseconds(990),
         cpu_seconds,
         cpu_ms_per_unit: cpu_seconds * 1000.0 / units.max(1.0),
-        peak_mb: server.process().peak_mb(),
+        peak_mb,
         failures: outcome.failures,
-    }))
+    }
 }
 
 /// Whether a folder can hold the benchmark's data; used before a long run.

@@ -7,6 +7,17 @@ use serde_json::Value;
 
 use super::{Client, Endpoint, Process, free_port};
 
+/// Microsoft Graph, as every directory knows it.
+const GRAPH_APP_ID: &str = "00000003-0000-0000-c000-000000000000";
+
+/// Application.ReadWrite.All, Directory.Read.All, User.ReadWrite.All, Group.ReadWrite.All.
+const GRAPH_ROLES: [&str; 4] = [
+    "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
+    "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
+    "741f803b-c850-494e-b5df-cde7c675a1ca",
+    "62a82d76-70ea-41e2-9197-370581804d09",
+];
+
 /// Plain HTTP on loopback, or HTTPS with the certificate that Hilum made itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -42,21 +53,44 @@ pub(super) fn start(binary: &Path, folder: &Path, transport: Transport) -> Resul
 
 /// A service client that may read and write, as in the article on registering one.
 fn register(binary: &Path, data: &str) -> Result<Client> {
+    let client = new_client(binary, data, "bench")?;
+    output(
+        binary,
+        &["role", "assignment", "create", "--assignee", &client.id, "--role", "DICOM Data Owner"],
+        data,
+    )?;
+    Ok(client)
+}
+
+/// A service client that may manage the directory: permissions of Microsoft Graph, with administrator's consent.
+pub(super) fn register_manager(binary: &Path, data: &str, name: &str) -> Result<Client> {
+    let client = new_client(binary, data, name)?;
+    let mut add =
+        vec!["app", "permission", "add", "--id", &client.id, "--api", GRAPH_APP_ID, "--api-permissions"];
+    let roles = GRAPH_ROLES.map(|id| format!("{id}=Role"));
+    add.extend(roles.iter().map(String::as_str));
+    output(binary, &add, data)?;
+    output(binary, &["app", "permission", "admin-consent", "--id", &client.id], data)?;
+    Ok(client)
+}
+
+/// A registration with a service principal and a secret.
+fn new_client(binary: &Path, data: &str, name: &str) -> Result<Client> {
     let command = |line: &[&str]| output(binary, line, data);
     let init: Value =
         serde_json::from_str(&command(&["init"])?).context("the output of `init` is not JSON")?;
     let tenant = init.get("tenantId").and_then(Value::as_str).context("`init` gives no tenantId")?.to_owned();
     // Creating one of the same name again would update the one of an earlier run.
-    let name = format!("bench {}", std::process::id());
+    let name = format!("{name} {}", std::process::id());
     let create = ["app", "create", "--display-name", &name, "--query", "appId", "-o", "tsv"];
     let id = command(&create)?;
     command(&["sp", "create", "--id", &id])?;
     let secret = command(&["app", "credential", "reset", "--id", &id, "--query", "password", "-o", "tsv"])?;
-    command(&["role", "assignment", "create", "--assignee", &id, "--role", "DICOM Data Owner"])?;
     Ok(Client { tenant, id, secret: hilum_kernel::Secret::new(secret) })
 }
 
-fn output(binary: &Path, line: &[&str], data: &str) -> Result<String> {
+/// Runs a management command on a data directory; gives what it printed.
+pub(crate) fn output(binary: &Path, line: &[&str], data: &str) -> Result<String> {
     let told = || format!("hilum {}", line.join(" "));
     let output = Command::new(binary).args(line).args(["--data", data]).output().with_context(told)?;
     let errors = String::from_utf8_lossy(&output.stderr);

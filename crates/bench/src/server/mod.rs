@@ -19,6 +19,7 @@ use http::{HeaderValue, StatusCode};
 use tempfile::TempDir;
 
 use crate::load::{self, Answer, Request, Target};
+pub(crate) use hilum::output;
 pub(crate) use process::{Process, free_port};
 
 /// How long a server may take to get ready; the index of a million instances is opened in this time too.
@@ -26,6 +27,9 @@ const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The scope that gives a service client all it may do on the DICOM service.
 const SCOPE: &str = "https%3A%2F%2Fdicom.healthcareapis.azure.com%2F.default";
+
+/// The same for the directory.
+const GRAPH_SCOPE: &str = "https%3A%2F%2Fgraph.microsoft.com%2F.default";
 
 /// Which server, and over what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
@@ -54,6 +58,19 @@ pub(crate) struct Client {
     tenant: String,
     id: String,
     secret: Secret<String>,
+}
+
+impl Client {
+    fn token_request(&self, scope: &str) -> Request {
+        let Self { tenant, id, secret } = self;
+        let secret =
+            percent_encoding::utf8_percent_encode(secret.expose(), percent_encoding::NON_ALPHANUMERIC);
+        let form =
+            format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope={scope}");
+        let path = format!("/{tenant}/oauth2/v2.0/token");
+        let form_type = "application/x-www-form-urlencoded";
+        Request::post(path, form_type, "application/json", vec![Bytes::from(form)])
+    }
 }
 
 /// Where a server listens and what it wants to be asked.
@@ -132,19 +149,29 @@ impl Server {
 
     /// The request for a token, where the server gives tokens.
     pub(crate) fn token_request(&self) -> Option<Request> {
-        let Client { tenant, id, secret } = self.endpoint.client.as_ref()?;
-        let secret =
-            percent_encoding::utf8_percent_encode(secret.expose(), percent_encoding::NON_ALPHANUMERIC);
-        let form =
-            format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope={SCOPE}");
-        let path = format!("/{tenant}/oauth2/v2.0/token");
-        let form_type = "application/x-www-form-urlencoded";
-        Some(Request::post(path, form_type, "application/json", vec![Bytes::from(form)]))
+        self.endpoint.client.as_ref().map(|client| client.token_request(SCOPE))
     }
 
     /// Gets a new token: to be done before each run, so that none expires while measuring.
     pub(crate) fn renew_token(&mut self) -> Result<()> {
         let Some(request) = self.token_request() else { return Ok(()) };
+        self.target.authorization = Some(self.token(request)?);
+        Ok(())
+    }
+
+    /// The server for a client of its own that may manage the directory; registers it in the data directory.
+    pub(crate) fn as_manager(&self, hilum: &Path, data: &str, name: &str) -> Result<Target> {
+        let client = hilum::register_manager(hilum, data, name)?;
+        let authorization = Some(self.token(client.token_request(GRAPH_SCOPE))?);
+        Ok(Target { authorization, ..self.target.clone() })
+    }
+
+    /// Sends one request as somebody else and keeps the answer.
+    pub(crate) fn fetch_as(&self, target: &Target, request: Request) -> Result<Answer> {
+        self.runtime.block_on(target.fetch(request))
+    }
+
+    fn token(&self, request: Request) -> Result<HeaderValue> {
         let answer = self.fetch(request)?;
         ensure!(answer.status == StatusCode::OK, "no token: {}: {}", answer.status, answer.excerpt());
         let body: serde_json::Value =
@@ -152,8 +179,7 @@ impl Server {
         let token = body.get("access_token").and_then(|token| token.as_str()).context("no access_token")?;
         let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
         value.set_sensitive(true);
-        self.target.authorization = Some(value);
-        Ok(())
+        Ok(value)
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
