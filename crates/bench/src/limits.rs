@@ -200,6 +200,6 @@ mod tests {
     #[test]
     fn what_is_measured_is_more_than_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(durable_writes(folder.path(), 2).unwrap() > 0.0);
+        assert!(durable_writes(folder.path(), SMALL_FILE_BYTES, 2).unwrap() > 0.0);
     }
 }

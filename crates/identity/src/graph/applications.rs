@@ -131,7 +131,9 @@ async fn update(call: Call) -> Result<Answer, GraphError> {
     let target = target(&call, "application")?.if_match(call.expected_version()?);
     let members = call.body.object()?;
     let domain = &call.identity.tenant().await?.domain;
-    if let (Name::Unique(name), true) = (&target.name, call.create_if_missing) {
+    // Who may only change what is there, or wants a certain version of it, makes nothing new.
+    let may_create = target.if_match.is_none() && Access::CREATE_APPLICATIONS.reach(&call.caller).is_ok();
+    if let (Name::Unique(name), true) = (&target.name, call.create_if_missing && may_create) {
         let owner = owner_of(call.reach);
         let (application, how) = call.identity.upsert_application(&call.actor, name, members, owner).await?;
         if how == Upserted::Created {

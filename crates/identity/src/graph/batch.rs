@@ -17,11 +17,16 @@ use super::{
 /// As in Graph.
 const REQUESTS_MAX: usize = 20;
 const ID_CHARS_MAX: usize = 64;
+/// The bodies of all answers together, as JSON: what a batch may hold in memory.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Where batches are sent.
+pub(super) const PATH: &str = "/$batch";
 
 /// The row of the table.
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
     method: Method::POST,
-    path: "/$batch",
+    path: PATH,
     summary: "Send up to 20 requests at once.",
     access: Access { owned: Owned::AnyCaller, ..Access::NONE },
     handler: |call| batch(call).boxed(),
@@ -42,10 +47,17 @@ async fn batch(call: Call) -> Result<Answer, GraphError> {
     let parts = parts(call.body.sent())?;
     let mut succeeded: BTreeMap<String, bool> = BTreeMap::new();
     let mut responses = Vec::new();
+    let mut bytes = 0;
     for part in in_order(parts)? {
         let failed = part.depends_on.iter().any(|id| succeeded.get(id) != Some(&true));
         let id = part.id.clone();
-        let result = if failed { Err(GraphError::failed_dependency()) } else { send(&call, part).await };
+        let result = match (failed, bytes > ANSWER_BYTES_MAX) {
+            (true, _) => Err(GraphError::failed_dependency()),
+            (false, true) => Err(GraphError::too_large(
+                "The answers before this one fill the batch: send this request by itself.",
+            )),
+            (false, false) => send(&call, part).await,
+        };
         let reply = result.unwrap_or_else(|error| {
             if let Some(source) = &error.source {
                 let source = source.as_ref() as &dyn std::error::Error;
@@ -58,6 +70,9 @@ async fn batch(call: Call) -> Result<Answer, GraphError> {
             Reply::of_error(&error, &call.envelope)
         });
         succeeded.insert(id.clone(), reply.status.is_success());
+        if let ReplyContent::Json(body) = &reply.content {
+            bytes += serde_json::to_vec(body).map_or(0, |json| json.len());
+        }
         responses.push(response(&id, reply));
     }
     Ok(Answer::bare(json!({ "responses": responses })))
@@ -77,6 +92,7 @@ async fn send(call: &Call, part: Part) -> Result<Reply, GraphError> {
         envelope: call.envelope.clone(),
         context: call.context.clone(),
         prefer: header("prefer"),
+        within_batch: true,
     };
     dispatch::dispatch(&call.identity, call.caller.clone(), request).await
 }
@@ -147,6 +163,7 @@ fn part(value: &Value) -> Result<Part, GraphError> {
     let url = text("url").filter(|url| !url.contains("://") && !url.starts_with("//"));
     let url = url.ok_or_else(|| wrong("each request needs a 'url' relative to the version, such as /me"))?;
     let url = if url.starts_with('/') { url.to_owned() } else { format!("/{url}") };
+    // Spelled otherwise it is found out when it is sent (`Request::within_batch`).
     let path = url.split('?').next().unwrap_or_default();
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     if path.trim_matches('/').eq_ignore_ascii_case("$batch") {

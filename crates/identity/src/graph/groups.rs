@@ -205,6 +205,13 @@ async fn list_objects(call: Call, which: GroupList) -> Result<Answer, GraphError
 async fn list_users(call: Call) -> Result<Answer, GraphError> {
     call.expands_only(&[])?;
     let id = find(&call).await?.id;
+    let options = &call.options;
+    let asks =
+        options.filter.is_some() || options.search.is_some() || options.order.is_some() || options.count;
+    // Asking is reading: whoever sees no more of users than their IDs may not search them by what is hidden.
+    if asks && super::users::READ.reach(&call.caller) != Ok(Reach::All) {
+        return Err(GraphError::forbidden());
+    }
     let query = call.list_query(&crate::users::COLLECTION)?.within(OF_GROUP, id);
     let page = call.identity.page_users(&query).await?;
     let page = page.map(|user| DirectoryObject::User(Box::new(user)));
