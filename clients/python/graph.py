@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from urllib.parse import urlsplit
 
 import httpx
 from azure.identity import ClientSecretCredential, DeviceCodeCredential
@@ -24,7 +25,8 @@ class Graph:
     def __init__(self, server, credential, scopes=(GRAPH + "/.default",)):
         self.loop = asyncio.new_event_loop()
         # Without its port: the SDK sends no token to hosts that are not named here.
-        provider = AzureIdentityAuthenticationProvider(credential, scopes=list(scopes), allowed_hosts=["localhost"])
+        host = urlsplit(server.url).hostname
+        provider = AzureIdentityAuthenticationProvider(credential, scopes=list(scopes), allowed_hosts=[host])
         trust = ssl.create_default_context(cafile=server.ca)
         self.http = httpx.AsyncClient(verify=trust, trust_env=False, timeout=30)
         adapter = GraphRequestAdapter(provider, GraphClientFactory.create_with_default_middleware(client=self.http))

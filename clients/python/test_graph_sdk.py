@@ -545,9 +545,6 @@ def test_a_group_its_members_and_theirs(graph, server):
 
     duplicate = refused(graph, one.members.ref.post(reference(server, inner.id)))
     assert duplicate[:2] == (400, "Request_BadRequest") and "references already exist" in duplicate[2]
-    circle = refused(graph, graph.client.groups.by_group_id(inner.id).members.ref.post(reference(server, outer.id)))
-    assert circle[0] == 400
-
     graph.wait(one.members.by_directory_object_id(inner.id).ref.delete())
     assert graph.wait(one.members.get()).value == []
     graph.wait(one.patch(Group(description="renamed")))
@@ -633,7 +630,7 @@ def test_refusals_say_what_is_wrong(graph):
     assert (status, code) == (400, "Request_BadRequest") and "displayName" in message
     bad = Application(display_name="x", web=WebApplication(redirect_uris=["http://viewer.example/cb"]))
     status, code, message = refused(graph, post(bad))
-    assert (status, code) == (400, "Request_BadRequest") and "redirectUris" in message and "https" in message
+    assert (status, code) == (400, "Request_BadRequest") and "redirectUris" in message and "localhost" in message
     status, code, message = refused(graph, graph.client.applications.get(applications(filter="colour eq 'blue'")))
     assert (status, code) == (400, "Request_UnsupportedQuery") and "colour" in message
     status, code, message = refused(graph, graph.client.applications.get(applications(filter="displayName eq")))

@@ -44,7 +44,7 @@ struct Part {
 }
 
 async fn batch(call: Call) -> Result<Answer, GraphError> {
-    let parts = parts(call.body.sent())?;
+    let parts = parts(call.body.sent(), &call.base)?;
     let mut succeeded: BTreeMap<String, bool> = BTreeMap::new();
     let mut responses = Vec::new();
     let mut bytes = 0;
@@ -127,7 +127,7 @@ fn response(id: &str, reply: Reply) -> Value {
 }
 
 /// Reads and checks the requests.
-fn parts(sent: Option<&Map<String, Value>>) -> Result<Vec<Part>, GraphError> {
+fn parts(sent: Option<&Map<String, Value>>, base: &str) -> Result<Vec<Part>, GraphError> {
     let requests = sent.and_then(|members| members.get("requests")).and_then(Value::as_array);
     let requests = requests.filter(|requests| !requests.is_empty()).ok_or_else(|| {
         GraphError::bad_request("Invalid batch payload format: 'requests' must be an array of requests.")
@@ -137,7 +137,7 @@ fn parts(sent: Option<&Map<String, Value>>) -> Result<Vec<Part>, GraphError> {
             "Number of batch request steps exceeds the maximum value of {REQUESTS_MAX}."
         )));
     }
-    let parts: Vec<Part> = requests.iter().map(part).collect::<Result<_, _>>()?;
+    let parts: Vec<Part> = requests.iter().map(|request| part(request, base)).collect::<Result<_, _>>()?;
     let ids: BTreeSet<&str> = parts.iter().map(|part| part.id.as_str()).collect();
     if ids.len() < parts.len() {
         return Err(GraphError::bad_request(
@@ -153,14 +153,18 @@ fn parts(sent: Option<&Map<String, Value>>) -> Result<Vec<Part>, GraphError> {
     }
 }
 
-fn part(value: &Value) -> Result<Part, GraphError> {
+fn part(value: &Value, base: &str) -> Result<Part, GraphError> {
     let wrong = |what: &str| GraphError::bad_request(format!("Invalid batch payload format: {what}."));
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let id = text("id").filter(|id| (1..=ID_CHARS_MAX).contains(&id.chars().count()));
     let id = id.ok_or_else(|| wrong("each request needs an 'id' of 1 to 64 characters"))?;
     let method = text("method").and_then(|method| method.to_ascii_uppercase().parse().ok());
     let method = method.ok_or_else(|| wrong("each request needs a 'method'"))?;
-    let url = text("url").filter(|url| !url.contains("://") && !url.starts_with("//"));
+    // The Python SDK writes whole URLs once it knows where the server is.
+    let within =
+        |url: &'_ str| url.strip_prefix(base).filter(|rest| rest.starts_with('/')).map(str::to_owned);
+    let url = text("url").map(|url| within(url).unwrap_or_else(|| url.to_owned()));
+    let url = url.filter(|url| !url.contains("://") && !url.starts_with("//"));
     let url = url.ok_or_else(|| wrong("each request needs a 'url' relative to the version, such as /me"))?;
     let url = if url.starts_with('/') { url.to_owned() } else { format!("/{url}") };
     // Spelled otherwise it is found out when it is sent (`Request::within_batch`).

@@ -143,10 +143,23 @@ fn matches_from(parts: &[&'static str], path: &[Segment], keys: &mut Keys) -> bo
         return matches_from(parts, rest, keys);
     }
     let Segment::Word(word) = segment else { return false };
-    let plain =
-        word.get(..16).filter(|start| start.eq_ignore_ascii_case("microsoft.graph.")).and(word.get(16..));
-    let same = word.eq_ignore_ascii_case(part) || plain.is_some_and(|word| word.eq_ignore_ascii_case(part));
-    same && matches_from(parts, rest, keys)
+    same_word(word, part) && matches_from(parts, rest, keys)
+}
+
+/// `graph` is the short name of the namespace: the SDKs write `/me/memberOf/graph.group`.
+fn same_word(word: &str, part: &str) -> bool {
+    let start =
+        |length: usize, name: &str| word.get(..length).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let plain = if start(16, "microsoft.graph.") {
+        word.get(16..)
+    } else if start(6, "graph.") {
+        word.get(6..)
+    } else {
+        return word.eq_ignore_ascii_case(part);
+    };
+    let qualified = part.get(..16).filter(|start| start.eq_ignore_ascii_case("microsoft.graph."));
+    let name = qualified.and(part.get(16..)).unwrap_or(part);
+    plain.is_some_and(|plain| plain.eq_ignore_ascii_case(name))
 }
 
 fn joined(path: &[Segment]) -> String {
@@ -178,4 +191,31 @@ pub(super) fn starts(template: &'static str, path: &[Segment]) -> bool {
         start.reverse();
         matches_from(&start, path, &mut Keys::default())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_has_a_short_name() {
+        let fits = |template, path| matches(template, &parse(path).unwrap());
+        for word in ["microsoft.graph.group", "graph.group", "Graph.Group"] {
+            assert!(
+                fits("/me/memberOf/microsoft.graph.group", &format!("/me/memberOf/{word}")).is_some(),
+                "{word}"
+            );
+        }
+        assert!(
+            fits("/applications/{application}/addPassword", "/applications/1/graph.addPassword").is_some()
+        );
+        for word in ["group", "graph.user", "graph.", "graph.microsoft.graph.group"] {
+            assert!(
+                fits("/me/memberOf/microsoft.graph.group", &format!("/me/memberOf/{word}")).is_none(),
+                "{word}"
+            );
+        }
+        let keys = fits("/users/{user}", "/users/graph.one@contoso.com").unwrap();
+        assert_eq!(keys.get("user").map(Key::value), Some("graph.one@contoso.com"));
+    }
 }

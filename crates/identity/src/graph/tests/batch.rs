@@ -17,13 +17,14 @@ async fn each_request_of_a_batch_is_answered_by_itself_in_the_right_order() {
              "headers": {"Content-Type": "application/json"}},
             {"id": "4", "method": "GET", "url": "/applications", "dependsOn": ["2"]},
             {"id": "5", "method": "GET", "url": "/nothing"},
+            {"id": "6", "method": "GET", "url": "https://localhost:8443/v1.0/applications?$top=1"},
         ]});
         let answer = session.post("/$batch", body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let responses = answer.json()["responses"].as_array().unwrap().clone();
         let of = |id: &str| responses.iter().find(|response| response["id"] == id).unwrap().clone();
         let order: Vec<&str> = responses.iter().map(|response| response["id"].as_str().unwrap()).collect();
-        assert_eq!(order, ["1", "3", "2", "4", "5"]);
+        assert_eq!(order, ["1", "3", "2", "4", "5", "6"]);
         assert!(of("1")["body"].as_str().unwrap().parse::<u64>().unwrap() > 3);
         assert_eq!(of("1")["headers"]["Content-Type"], "text/plain");
         assert_eq!(of("3")["body"]["value"].as_array().unwrap().len(), 1);
@@ -33,6 +34,7 @@ async fn each_request_of_a_batch_is_answered_by_itself_in_the_right_order() {
         assert_eq!(of("2")["body"]["error"]["code"], "Authorization_RequestDenied");
         assert_eq!(of("4")["status"], 424);
         assert_eq!(of("5")["status"], 400);
+        assert_eq!(of("6")["body"]["value"].as_array().unwrap().len(), 1, "a whole URL of this server");
     }
 }
 
@@ -58,7 +60,9 @@ async fn batches_that_are_none_are_refused_whole() {
         (json!({"requests": [1]}), "'id'"),
         (one(json!({"id": ""})), "'id'"),
         (one(json!({"method": null})), "'method'"),
-        (one(json!({"url": "https://localhost:8443/v1.0/me"})), "'url'"),
+        (one(json!({"url": "https://graph.microsoft.com/v1.0/me"})), "'url'"),
+        (one(json!({"url": "https://localhost:8443/v1.0.example/me"})), "'url'"),
+        (one(json!({"url": "https://localhost:8443/v1.0/$batch"})), "cannot hold another"),
         (one(json!({"url": "/$batch"})), "cannot hold another"),
         (one(json!({"url": "/%24batch/"})), "cannot hold another"),
         (one(json!({"dependsOn": ["1"]})), "in a circle"),
