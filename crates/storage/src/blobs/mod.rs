@@ -133,29 +133,29 @@ impl Blobs {
         }
     }
 
-    /// Stores what `make` gives on a thread that may block, if it gives something. On local files both happen in one
-    /// visit to that thread. Durable on return. A panic of `make` goes on in the caller.
+    /// Stores what `work` gives on a thread that may block, if it gives something. On local files both happen in one
+    /// visit to that thread. Durable on return. A panic of `work` goes on in the caller.
     pub async fn put_made<T: Send + 'static>(
         &self,
         key: &BlobKey,
-        make: impl FnOnce() -> (T, Option<Vec<Bytes>>) + Send + 'static,
+        work: impl FnOnce() -> (T, Option<Vec<Bytes>>) + Send + 'static,
     ) -> Result<T, BlobError> {
         match &self.0.backend {
             Backend::Local(local) => {
                 let (local, key) = (Arc::clone(local), key.clone());
-                let work = move || {
-                    let (made, parts) = make();
+                let visit = move || {
+                    let (outcome, parts) = work();
                     parts.map_or(Ok(()), |parts| local.put(&key, &parts))?;
-                    Ok(made)
+                    Ok(outcome)
                 };
-                unwound(tokio::task::spawn_blocking(work).await)?
+                unwound(tokio::task::spawn_blocking(visit).await)?
             }
             Backend::Bucket(bucket) => {
-                let (made, parts) = unwound(tokio::task::spawn_blocking(make).await)?;
+                let (outcome, parts) = unwound(tokio::task::spawn_blocking(work).await)?;
                 if let Some(parts) = parts {
                     bucket.put(key, parts).await?;
                 }
-                Ok(made)
+                Ok(outcome)
             }
         }
     }
