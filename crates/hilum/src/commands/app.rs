@@ -153,7 +153,6 @@ pub(crate) struct ListArgs {
 
 pub(crate) async fn run(context: &Context, command: AppCommand) -> Answer {
     match command {
-        AppCommand::Permission(command) => permission::run(context, command).await,
         AppCommand::ImportManifest(arguments) => Box::pin(import_manifest::run(context, arguments)).await,
         command => context.with_client(async |client| Box::pin(on(context, client, command)).await).await,
     }
@@ -174,7 +173,8 @@ async fn on(context: &Context, client: &DirectoryClient, command: AppCommand) ->
         }
         AppCommand::FederatedCredential(command) => federated::run(client, command).await,
         AppCommand::Owner(command) => owner::of_application(client, command).await,
-        AppCommand::Permission(_) | AppCommand::ImportManifest(_) => Ok(None),
+        AppCommand::Permission(command) => permission::run(context, client, command).await,
+        AppCommand::ImportManifest(_) => Ok(None),
     }
 }
 

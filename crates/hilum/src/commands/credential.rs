@@ -91,7 +91,6 @@ pub(crate) struct DeleteArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
     Application,
-    #[expect(dead_code, reason = "sp credential comes to it")]
     ServicePrincipal,
 }
 

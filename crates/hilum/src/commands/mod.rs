@@ -6,8 +6,10 @@
 mod account;
 mod app;
 mod apply;
+mod assignment;
 mod change;
 mod completion;
+mod consent;
 mod context;
 mod credential;
 mod demo;
@@ -16,7 +18,6 @@ mod doctor;
 mod export_config;
 mod failure;
 mod federated;
-#[expect(dead_code, reason = "the other nouns' commands come to it")]
 mod find;
 mod group;
 mod import_manifest;
@@ -27,14 +28,18 @@ mod login;
 mod output;
 mod owner;
 mod permission;
+mod rbac;
 mod rest;
 mod role;
 mod serve;
 mod signed_in;
 mod sp;
-mod sp_credential;
+mod table;
 mod user;
 pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -188,7 +193,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
             return 1;
         }
     };
-    let (format, query) = ((cli.global.output.unwrap_or(OutputFormat::Json), None), cli.global.query.clone());
+    let (format, query) = ((cli.global.output.unwrap_or(OutputFormat::Json), table::columns(&cli.command)), cli.global.query.clone());
     // Boxed, because the futures of all commands together are large.
     let answer = runtime.block_on(Box::pin(execute(cli, given)));
     // What is still reading from a slow disk or name server need not be waited for.

@@ -1,13 +1,16 @@
 //! `hilum app permission …`: what an application may ask of others, as `az ad app permission`.
 
 use clap::{Args, Subcommand};
-use hilum_audit::Actor;
-use hilum_identity::{Identity, NewPermissionGrant, Permission, PermissionKind, json as graph};
-use hilum_kernel::AppId;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, Context, Failure, app::Id};
+use super::{
+    Answer, Context, Failure,
+    app::Id,
+    consent,
+    directory::{DirectoryClient, all_of, items, quoted, shown, text, with_query},
+    find,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PermissionCommand {
@@ -61,6 +64,7 @@ pub(crate) struct GrantArgs {
     /// AllPrincipals or Principal.
     #[arg(long, default_value = "AllPrincipals")]
     consent_type: String,
+    /// The user who consents, when that is one.
     #[arg(long)]
     principal_id: Option<String>,
 }
@@ -69,66 +73,93 @@ pub(crate) struct GrantArgs {
 pub(crate) struct ListGrantsArgs {
     #[arg(long)]
     id: Option<String>,
+    /// An OData filter.
+    #[arg(long)]
+    filter: Option<String>,
     /// Adds the name of the resource.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, short = 'r', num_args = 0..=1, default_missing_value = "true")]
     show_resource_name: Option<bool>,
 }
 
-pub(crate) async fn run(context: &Context, command: PermissionCommand) -> Answer {
-    let actor = Actor::operator();
-    context
-        .with_directory(async |identity| match command {
-            PermissionCommand::Add(arguments) => {
-                let resource = app_id("--api", &arguments.api)?;
-                let permissions = permissions(&arguments.api_permissions)?;
-                identity.add_permissions(&actor, &arguments.id.id, resource, &permissions).await?;
-                context.warn(format!(
-                    "Invoking `hilum app permission grant --id {} --api {}` is needed to make the change effective",
-                    arguments.id.id, arguments.api
-                ));
-                Ok(None)
-            }
-            PermissionCommand::List(id) => {
-                let application = identity.find_application(&id.id).await?;
-                Ok(Some(graph::required_resource_access(&application.properties.required_resource_access)))
-            }
-            PermissionCommand::Delete(arguments) => {
-                let resource = app_id("--api", &arguments.api)?;
-                let ids = arguments.api_permissions.iter().map(|text| permission_id(text));
-                let ids: Vec<Uuid> = ids.collect::<Result<_, _>>()?;
-                identity.remove_permissions(&actor, &arguments.id.id, resource, &ids).await?;
-                Ok(None)
-            }
-            PermissionCommand::Grant(arguments) => grant(identity, arguments).await.map(Some),
-            PermissionCommand::ListGrants(arguments) => {
-                let grants = identity.list_grants(arguments.id.as_deref()).await?;
-                let mut shown = Vec::new();
-                for grant in &grants {
-                    let mut one = graph::permission_grant(grant);
-                    if arguments.show_resource_name == Some(true) {
-                        let resource = identity.find_service_principal(&grant.resource_id.to_string()).await?;
-                        if let Some(members) = one.as_object_mut() {
-                            members.insert("resourceDisplayName".to_owned(), resource.display_name.into());
-                        }
-                    }
-                    shown.push(one);
-                }
-                Ok(Some(shown.into()))
-            }
-            PermissionCommand::AdminConsent(id) => {
-                identity.admin_consent(&actor, &id.id).await?;
-                Ok(None)
-            }
-        })
-        .await
+pub(crate) async fn run(context: &Context, client: &DirectoryClient, command: PermissionCommand) -> Answer {
+    match command {
+        PermissionCommand::Add(arguments) => add(context, client, &arguments).await,
+        PermissionCommand::List(id) => {
+            let application = find::application(client, &id.id).await?;
+            Ok(Some(items(&application, "requiredResourceAccess").into()))
+        }
+        PermissionCommand::Delete(arguments) => delete(context, client, &arguments).await,
+        PermissionCommand::Grant(arguments) => grant(client, arguments).await.map(Some),
+        PermissionCommand::ListGrants(arguments) => list_grants(client, arguments).await.map(Some),
+        PermissionCommand::AdminConsent(id) => {
+            consent::grant_all(client, &id.id).await?;
+            Ok(None)
+        }
+    }
 }
 
-async fn grant(identity: &Identity, arguments: GrantArgs) -> Result<Value, Failure> {
+async fn add(context: &Context, client: &DirectoryClient, arguments: &AddArgs) -> Answer {
+    let resource = app_id("--api", &arguments.api)?;
+    let permissions = permissions(&arguments.api_permissions)?;
+    let application = find::application(client, &arguments.id.id).await?;
+    let mut required = items(&application, "requiredResourceAccess");
+    let at = position(&required, &resource).unwrap_or(required.len());
+    if at == required.len() {
+        required.push(json!({"resourceAppId": resource, "resourceAccess": []}));
+    }
+    if let Some(Value::Array(access)) = required.get_mut(at).and_then(|one| one.get_mut("resourceAccess")) {
+        for permission in permissions {
+            // Adding a permission again changes nothing.
+            if !access.contains(&permission) {
+                access.push(permission);
+            }
+        }
+    }
+    store(client, &application, required).await?;
+    context.warn(format!(
+        "Invoking `hilum app permission grant --id {} --api {}` is needed to make the change effective",
+        arguments.id.id, arguments.api
+    ));
+    Ok(None)
+}
+
+async fn delete(context: &Context, client: &DirectoryClient, arguments: &DeleteArgs) -> Answer {
+    let resource = app_id("--api", &arguments.api)?;
+    let ids = arguments.api_permissions.iter().flat_map(|text| text.split_whitespace()).map(permission_id);
+    let ids: Vec<String> = ids.collect::<Result<_, _>>()?;
+    let application = find::application(client, &arguments.id.id).await?;
+    let mut required = items(&application, "requiredResourceAccess");
+    let Some(at) = position(&required, &resource) else {
+        return Err(Failure::NotFound(format!("the application asks nothing of {resource}")));
+    };
+    if let Some(Value::Array(access)) = required.get_mut(at).and_then(|one| one.get_mut("resourceAccess")) {
+        let is = |one: &Value, id: &String| text(one, "id").eq_ignore_ascii_case(id);
+        let missing: Vec<&String> = ids.iter().filter(|id| !access.iter().any(|one| is(one, id))).collect();
+        for id in missing {
+            context.warn(format!("The application does not ask for {id}."));
+        }
+        access.retain(|one| !ids.is_empty() && !ids.iter().any(|id| is(one, id)));
+        if access.is_empty() {
+            required.remove(at);
+        }
+    }
+    store(client, &application, required).await?;
+    Ok(None)
+}
+
+fn position(required: &[Value], resource: &str) -> Option<usize> {
+    required.iter().position(|one| text(one, "resourceAppId").eq_ignore_ascii_case(resource))
+}
+
+async fn store(client: &DirectoryClient, application: &Value, required: Vec<Value>) -> Result<(), Failure> {
+    let path = format!("/v1.0/applications/{}", text(application, "id"));
+    client.patch(&path, json!({"requiredResourceAccess": required})).await
+}
+
+async fn grant(client: &DirectoryClient, arguments: GrantArgs) -> Result<Value, Failure> {
     let principal = match (arguments.consent_type.to_lowercase().as_str(), arguments.principal_id) {
         ("allprincipals", None) => None,
-        ("principal", Some(id)) => {
-            Some(id.parse().map_err(|_| Failure::Usage("--principal-id must be a GUID".to_owned()))?)
-        }
+        ("principal", Some(id)) => Some(id),
         ("principal", None) => {
             return Err(Failure::Usage("--consent-type Principal needs --principal-id".to_owned()));
         }
@@ -137,34 +168,53 @@ async fn grant(identity: &Identity, arguments: GrantArgs) -> Result<Value, Failu
         }
         _ => return Err(Failure::Usage("--consent-type must be AllPrincipals or Principal".to_owned())),
     };
-    let scopes = arguments.scope.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
-    let new = NewPermissionGrant { client: arguments.id, resource: arguments.api, scopes, principal };
-    let grant = identity.grant_permissions(&Actor::operator(), new).await?;
-    Ok(graph::permission_grant(&grant))
+    let scopes: Vec<String> =
+        arguments.scope.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
+    let app = find::service_principal(client, &arguments.id).await?;
+    let resource = find::service_principal(client, &arguments.api).await?;
+    consent::grant_scopes(client, (text(&app, "id"), text(&resource, "id")), principal.as_deref(), &scopes)
+        .await
+        .map(shown)
 }
 
-fn app_id(option: &str, text: &str) -> Result<AppId, Failure> {
-    text.parse().map_err(|_| Failure::Usage(format!("{option} must be the resource's appId")))
-}
-
-fn permissions(texts: &[String]) -> Result<Vec<Permission>, Failure> {
-    let one = |text: &String| {
-        let (id, kind) = text.split_once('=').unwrap_or((text, ""));
-        let kind = match kind {
-            "Scope" => PermissionKind::Scope,
-            "Role" => PermissionKind::Role,
-            _ => {
-                return Err(Failure::Usage(format!(
-                    "--api-permissions wants ID=Scope or ID=Role, not '{text}'"
-                )));
+async fn list_grants(client: &DirectoryClient, arguments: ListGrantsArgs) -> Result<Value, Failure> {
+    let mut conditions = Vec::from_iter(arguments.filter);
+    if let Some(id) = &arguments.id {
+        let app = find::service_principal(client, id).await?;
+        conditions.push(format!("clientId eq {}", quoted(text(&app, "id"))));
+    }
+    let path = with_query("/v1.0/oauth2PermissionGrants", &[("$filter", all_of(conditions))]);
+    let mut grants: Vec<Value> = client.list(&path, None).await?.into_iter().map(shown).collect();
+    if arguments.show_resource_name == Some(true) {
+        for grant in &mut grants {
+            let resource = find::service_principal(client, text(grant, "resourceId")).await?;
+            if let Some(members) = grant.as_object_mut() {
+                members.insert("resourceDisplayName".to_owned(), text(&resource, "displayName").into());
             }
-        };
-        Ok(Permission { id: permission_id(id)?, kind })
-    };
-    texts.iter().flat_map(|text| text.split_whitespace().map(str::to_owned)).map(|text| one(&text)).collect()
+        }
+    }
+    Ok(grants.into())
 }
 
-fn permission_id(text: &str) -> Result<Uuid, Failure> {
+fn app_id(option: &str, text: &str) -> Result<String, Failure> {
+    let id = Uuid::try_parse(text)
+        .map_err(|_| Failure::Usage(format!("{option} must be the resource's appId")))?;
+    Ok(id.to_string())
+}
+
+fn permissions(texts: &[String]) -> Result<Vec<Value>, Failure> {
+    let one = |text: &str| {
+        let (id, kind) = text.split_once('=').unwrap_or((text, ""));
+        if !matches!(kind, "Scope" | "Role") {
+            return Err(Failure::Usage(format!("--api-permissions wants ID=Scope or ID=Role, not '{text}'")));
+        }
+        Ok(json!({"id": permission_id(id)?, "type": kind}))
+    };
+    texts.iter().flat_map(|text| text.split_whitespace()).map(one).collect()
+}
+
+fn permission_id(text: &str) -> Result<String, Failure> {
     let id = text.split_once('=').map_or(text, |(id, _)| id);
-    Uuid::try_parse(id).map_err(|_| Failure::Usage(format!("'{text}' is no permission ID")))
+    let id = Uuid::try_parse(id).map_err(|_| Failure::Usage(format!("'{text}' is no permission ID")))?;
+    Ok(id.to_string())
 }
