@@ -13,15 +13,6 @@ import pytest
 
 from server import ADMIN_PASSWORD, binary, clean_environment
 
-GRAPH = "00000003-0000-0000-c000-000000000000"
-# Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All, DelegatedPermissionGrant.ReadWrite.All, Directory.Read.All
-RIGHTS = [
-    "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
-    "06b708a9-e830-4db3-a914-8e69da51d44f",
-    "8e8e4742-1d95-4f68-9d56-6ee75648c72a",
-    "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
-]
-
 
 class Shell:
     """bash with an `az` that is hilum."""
@@ -59,11 +50,8 @@ def here(server, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elsewhere(server, here, tmp_path_factory):
-    """Signed in as a service principal that may manage registrations."""
-    client = server.register("az scripts", role=None)
-    permissions = " ".join(f"{right}=Role" for right in RIGHTS)
-    here.run(f"az ad app permission add --id {client.app_id} --api {GRAPH} --api-permissions {permissions}")
-    here.run(f"az ad app permission admin-consent --id {client.app_id}")
+    """Signed in as a service principal that is an administrator."""
+    client = server.register("az scripts", role="Global Administrator")
     shell = Shell(tmp_path_factory.mktemp("elsewhere"), {})
     shell.run(
         'az login --service-principal -u "$ID" -p "$SECRET" --tenant "$TENANT" --server "$URL" --ca "$CA"',
@@ -73,8 +61,8 @@ def elsewhere(server, here, tmp_path_factory):
 
 
 @pytest.fixture(params=["here", "elsewhere"])
-def shell(request):
-    return request.getfixturevalue(request.param)
+def shell(request, here, elsewhere):
+    return {"here": here, "elsewhere": elsewhere}[request.param]
 
 
 def test_a_client_registered_by_script(shell):

@@ -193,7 +193,10 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8
             return 1;
         }
     };
-    let (format, query) = ((cli.global.output.unwrap_or(OutputFormat::Json), table::columns(&cli.command)), cli.global.query.clone());
+    let (format, query) = (
+        (cli.global.output.unwrap_or(OutputFormat::Json), table::columns(&cli.command)),
+        cli.global.query.clone(),
+    );
     // Boxed, because the futures of all commands together are large.
     let answer = runtime.block_on(Box::pin(execute(cli, given)));
     // What is still reading from a slow disk or name server need not be waited for.
