@@ -39,10 +39,7 @@ use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{
-    Identity, IdentityError,
-    credentials::passwords::{self, HashedPassword},
-};
+use crate::{Identity, IdentityError, credentials::passwords::HashedPassword};
 
 pub use document::{ConfigurationFile, DeclaredKind, Desired, Input, LoadInput, Problem, SecretTarget};
 pub(crate) use labels::SCHEMA;
@@ -207,7 +204,7 @@ impl Identity {
             };
             all.push(match &document.password {
                 Some(password) if made() => {
-                    Some(passwords::hash(password.text.clone(), password.must_change, &self.0.random).await?)
+                    Some(self.hash_password(password.text.clone(), password.must_change).await?)
                 }
                 _ => None,
             });

@@ -271,3 +271,18 @@ async fn the_plan_and_the_problems_hold_no_secret() {
         assert!(!shown.contains(&secret));
     }
 }
+
+#[tokio::test]
+async fn first_passwords_wait_for_their_turn_to_be_hashed() {
+    let fixture = fixtures().await.remove(0);
+    let text =
+        "kind: User\nuserPrincipalName: ada@contoso.local\ndisplayName: Ada\npassword: {file: ada.txt}\n";
+    let (declaration, plan) = plan(&fixture, text).await.unwrap();
+    let busy = fixture.busy_hashing(0).await;
+    let declared = actor();
+    let apply = fixture.identity.apply_configuration(&declared, &declaration, &plan);
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(1), apply).await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(busy);
+    fixture.identity.apply_configuration(&actor(), &declaration, &plan).await.unwrap();
+}

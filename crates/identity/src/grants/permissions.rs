@@ -159,6 +159,7 @@ async fn update(
     (id, scope): (&str, &str),
     stamp: &Stamp,
 ) -> Result<Option<PermissionGrant>, IdentityError> {
+    sql::lock_grant(tx, tenant, id).await?;
     let before = sql::grant_by_id(tx, tenant, id).await?;
     let before = before.ok_or_else(|| IdentityError::not_found("permission grant", id))?;
     if scope.trim().is_empty() {

@@ -32,6 +32,8 @@ pub(super) const ASSIGNMENT_COLUMNS: Sql =
 const GRANT_BY_ID: Sql =
     "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE id = $1 AND tenant_id = $2";
+/// Changes nothing: who is about to change the grant waits for others who do.
+const LOCK_GRANT: Sql = "UPDATE permission_grant SET scope = scope WHERE id = $1 AND tenant_id = $2";
 const ASSIGNMENT_BY_ID: Sql =
     "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
     FROM app_role_assignment WHERE id = $1 AND tenant_id = $2";
@@ -65,6 +67,7 @@ const DELETE_ASSIGNMENTS_OF: Sql =
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[
     GRANT_BY_ID,
+    LOCK_GRANT,
     ASSIGNMENT_BY_ID,
     GRANTS_OF_CLIENT,
     ALL_GRANTS,
@@ -108,6 +111,10 @@ pub(super) async fn grant_by_id(
 ) -> Result<Option<PermissionGrant>, DbError> {
     let row = tx.fetch_optional(GRANT_BY_ID, &[id.into(), tenant.into()]).await?;
     row.as_ref().map(read_grant).transpose()
+}
+
+pub(super) async fn lock_grant(tx: &mut WriteTx, tenant: TenantId, id: &str) -> Result<(), DbError> {
+    tx.execute(LOCK_GRANT, &[id.into(), tenant.into()]).await.map(drop)
 }
 
 pub(super) async fn assignment_by_id(

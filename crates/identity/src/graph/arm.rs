@@ -1,5 +1,6 @@
 //! Azure Resource Manager's operations on roles, which `az role` calls: `…/providers/Microsoft.Authorization/
-//! roleDefinitions` and `…/roleAssignments`, at any scope. Every scope means the local service.
+//! roleDefinitions` and `…/roleAssignments`, at any scope. Every scope means the local service. Only data roles are seen
+//! and given here; directory roles have paths and permissions of their own (`directory_roles`).
 
 use futures::FutureExt as _;
 use http::Method;
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     IdentityError, NewRoleAssignment, NewRoleDefinition, PrincipalKind, PrincipalRef, RoleAssignment,
-    RoleAssignmentFilter, RoleDefinition, json as shapes,
+    RoleAssignmentFilter, RoleDefinition, RoleKind, json as shapes,
 };
 
 /// Reading roles and who has them.
@@ -74,6 +75,7 @@ async fn list_definitions(call: Call) -> Result<Answer, GraphError> {
         }
     }
     let mut all = call.identity.list_role_definitions(name.as_deref()).await?;
+    all.retain(|role| role.kind == RoleKind::DicomData);
     if let Some(kind) = kind {
         all.retain(|role| resource_kind(role).eq_ignore_ascii_case(&kind));
     }
@@ -83,7 +85,10 @@ async fn list_definitions(call: Call) -> Result<Answer, GraphError> {
 async fn get_definition(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "definition")?;
     let found = call.identity.list_role_definitions(Some(&id.to_string())).await?;
-    let found = found.first().ok_or_else(|| IdentityError::not_found("role", id))?;
+    let found = found
+        .iter()
+        .find(|role| role.kind == RoleKind::DicomData)
+        .ok_or_else(|| IdentityError::not_found("role", id))?;
     Ok(Answer::object("", definition(found)))
 }
 
@@ -144,17 +149,19 @@ async fn list_assignments(call: Call) -> Result<Answer, GraphError> {
     if exact && scope != "/" {
         filter.scope = Some(scope);
     }
-    let all = match call.identity.list_role_assignments(&filter).await {
+    let mut all = match call.identity.list_role_assignments(&filter).await {
         // A principal that is gone has no assignments.
         Err(IdentityError::NotFound { .. }) => Vec::new(),
         other => other?,
     };
+    all.retain(|assignment| assignment.role.kind == RoleKind::DicomData);
     Ok(Answer::list("", all.iter().map(assignment).collect()))
 }
 
 async fn get_assignment(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "assignment")?;
-    let found = by_id(&call, id).await?.ok_or_else(|| IdentityError::not_found("role assignment", id))?;
+    let found = by_id(&call, id).await?.filter(|found| found.role.kind == RoleKind::DicomData);
+    let found = found.ok_or_else(|| IdentityError::not_found("role assignment", id))?;
     Ok(Answer::object("", assignment(&found)))
 }
 
@@ -168,8 +175,12 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
         None => None,
     };
     let scope = scope(&call)?;
+    let role = last(text(body, "roleDefinitionId")?).to_owned();
+    for known in call.identity.list_role_definitions(Some(&role)).await? {
+        ensure_data_role(&known)?;
+    }
     let new = NewRoleAssignment {
-        role: last(text(body, "roleDefinitionId")?).to_owned(),
+        role,
         principal: PrincipalRef::Object { id: object_id(body, "principalId")?, kind },
         scope,
     };
@@ -180,9 +191,22 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
 async fn delete_assignment(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "assignment")?;
     let Some(found) = by_id(&call, id).await? else { return Ok(Answer::no_content()) };
+    ensure_data_role(&found.role)?;
     let filter = RoleAssignmentFilter { ids: Some(vec![id]), ..RoleAssignmentFilter::default() };
     call.identity.delete_role_assignments(&call.actor, &filter).await?;
     Ok(Answer::object("", assignment(&found)))
+}
+
+/// Permissions that suffice for data roles do not for those of the directory.
+fn ensure_data_role(role: &RoleDefinition) -> Result<(), IdentityError> {
+    match role.kind {
+        RoleKind::DicomData => Ok(()),
+        RoleKind::Directory => {
+            let reason =
+                "names a directory role: use Microsoft Graph's /roleManagement/directory/roleAssignments";
+            Err(IdentityError::invalid("roleDefinitionId", reason))
+        }
+    }
 }
 
 async fn by_id(call: &Call, id: Uuid) -> Result<Option<RoleAssignment>, GraphError> {

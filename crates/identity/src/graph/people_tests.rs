@@ -409,3 +409,32 @@ async fn users_and_groups_come_back_with_their_memberships_and_without_roles() {
         assert_eq!(session.get(&format!("{group_path}/members")).await.json()["value"], json!([]));
     }
 }
+
+#[tokio::test]
+async fn groups_that_may_have_roles_are_filled_by_global_administrators_before_they_have_any() {
+    for fixture in fixtures().await {
+        let session = fixture.as_admin().await;
+        let (helper, plain) = (user(&session, "helper").await, user(&session, "plain").await);
+        let role = "/directoryRoles/roleTemplateId=fe930be7-5e62-47db-91af-98c3a49a38b1/members/$ref";
+        session.post(role, reference(&helper)).await;
+        let waiting = group(&session, "waiting", json!({ "isAssignableToRole": true })).await;
+        let path = format!("/groups/{}", id(&waiting));
+        let (members, owners) = (format!("{path}/members/$ref"), format!("{path}/owners/$ref"));
+        assert_eq!(session.post(&owners, reference(&helper)).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(session.post(&members, reference(&plain)).await.status, StatusCode::NO_CONTENT);
+        let helping = fixture.as_user(&fixture.found(&helper).await, "Directory.AccessAsUser.All").await;
+        let bound = json!({ "members@odata.bind": [reference(&helper)["@odata.id"]] });
+        for (what, refused) in [
+            ("member", helping.post(&members, reference(&helper)).await),
+            ("owner", helping.post(&owners, reference(&plain)).await),
+            ("bound", helping.patch(&path, bound).await),
+            ("renamed", helping.patch(&path, json!({ "displayName": "other" })).await),
+            ("left", helping.delete(&format!("{path}/members/{}/$ref", id(&plain))).await),
+            ("disowned", helping.delete(&format!("{path}/owners/{}/$ref", id(&helper))).await),
+            ("deleted", helping.delete(&path).await),
+        ] {
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{what}: {}", refused.text);
+        }
+        assert_eq!(session.delete(&path).await.status, StatusCode::NO_CONTENT);
+    }
+}

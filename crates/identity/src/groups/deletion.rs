@@ -31,9 +31,7 @@ pub(crate) async fn delete(
 ) -> Result<Group, IdentityError> {
     let group = locked(tx, tenant, id).await?;
     let object = ObjectId::new(id.uuid());
-    if group.assignable_to_role {
-        privileges::ensure_may_add_member(tx, tenant, stamp, object).await?;
-    }
+    super::ensure_may_manage(tx, tenant, &group, stamp).await?;
     let kept = Kept {
         mail_nickname: group.mail_nickname.clone(),
         description: group.description.clone(),

@@ -49,6 +49,7 @@ pub(crate) async fn add(
     objects: &[ObjectId],
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
+    super::ensure_may_manage(tx, tenant, group, stamp).await?;
     // Owners add members: both are asked the same.
     privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(group.id.uuid())).await?;
     for object in objects {
@@ -140,9 +141,7 @@ pub(crate) async fn remove(
     object: ObjectId,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    if group.assignable_to_role {
-        privileges::ensure_may_add_member(tx, tenant, stamp, ObjectId::new(group.id.uuid())).await?;
-    }
+    super::ensure_may_manage(tx, tenant, group, stamp).await?;
     if !sql::delete_edge(tx, group.id, relation, object).await? {
         return Err(IdentityError::not_found(relation.as_str(), object));
     }

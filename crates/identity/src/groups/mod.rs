@@ -222,17 +222,28 @@ pub(crate) async fn create(
 ) -> Result<(), IdentityError> {
     sql::insert(tx, tenant, group).await?;
     stamp.record(tx, Action::GroupChanged, group.id, Some("created".to_owned())).await?;
-    if group.assignable_to_role {
-        // Who makes such a group decides who will have its roles.
-        let role = role_assignments::required_role("Global Administrator")?;
-        privileges::ensure_may_give_role(tx, tenant, stamp, &role).await?;
-    }
+    ensure_may_manage(tx, tenant, group, stamp).await?;
     for (relation, objects) in [(Relation::Members, &bound.members), (Relation::Owners, &bound.owners)] {
         if !objects.is_empty() {
             add(tx, tenant, group, relation, objects, stamp).await?;
         }
     }
     Ok(())
+}
+
+/// Who makes, fills or names a group that may have directory roles decides who will have them, whether it has any yet or
+/// not: that is for Global Administrators.
+async fn ensure_may_manage(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    group: &Group,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    if !group.assignable_to_role {
+        return Ok(());
+    }
+    let role = role_assignments::required_role("Global Administrator")?;
+    privileges::ensure_may_give_role(tx, tenant, stamp, &role).await
 }
 
 /// Changes a group. Two changes at once follow each other: the row is locked before it is read.
@@ -243,7 +254,9 @@ pub(crate) async fn update(
     members: &Map<String, Value>,
     stamp: &Stamp,
 ) -> Result<Group, IdentityError> {
-    let group = locked(tx, tenant, id).await?.changed(members)?;
+    let before = locked(tx, tenant, id).await?;
+    ensure_may_manage(tx, tenant, &before, stamp).await?;
+    let group = before.changed(members)?;
     sql::update(tx, &group).await?;
     let names: Vec<&str> = members.keys().map(String::as_str).collect();
     let detail = Some(format!("updated {}", names.join(" ")));

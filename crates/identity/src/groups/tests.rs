@@ -268,3 +268,24 @@ async fn data_roles_come_over_several_groups_and_app_roles_over_one() {
         assert_eq!(roles().await, json!(null));
     }
 }
+
+#[tokio::test]
+async fn a_deleted_service_principal_is_in_no_group_and_comes_back_into_none() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let client = fixture.client("client").await.principal.id;
+        let roles = fixture.group_of("roles", r#""isAssignableToRole":true"#).await;
+        join(identity, &roles, client).await.unwrap();
+        identity.add_to_group(&actor(), roles.id, Relation::Owners, &[client]).await.unwrap();
+        let related = async || {
+            let mut tx = fixture.test_db.db.read().await.unwrap();
+            let member = super::has_member(&mut tx, roles.id, client).await.unwrap();
+            (member, super::owns(&mut tx, roles.id, client).await.unwrap())
+        };
+        assert_eq!(related().await, (true, true));
+        identity.delete_service_principal(&actor(), client).await.unwrap();
+        assert_eq!(related().await, (false, false));
+        identity.restore_deleted(&actor(), client).await.unwrap();
+        assert_eq!(related().await, (false, false));
+    }
+}

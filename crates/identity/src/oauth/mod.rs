@@ -27,9 +27,9 @@ use serde::Serialize;
 
 use crate::Identity;
 
-pub(crate) use device::SCHEMA as DEVICE_SCHEMA;
+pub(crate) use device::{SCHEMA as DEVICE_SCHEMA, SCHEMA_CLIENTS as DEVICE_SCHEMA_CLIENTS};
 pub use openapi::openapi;
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Throttle, network};
 pub use token::{AccessToken, ClientCredential};
 #[cfg(test)]
 pub(crate) use {device::STATEMENTS as DEVICE_STATEMENTS, sql::STATEMENTS};

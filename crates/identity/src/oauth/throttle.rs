@@ -1,6 +1,11 @@
 //! Slows down guessing and flooding: failures per client and address, in a bounded table.
 
-use std::{collections::HashMap, hash::Hash, net::IpAddr, sync::Mutex};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    sync::Mutex,
+};
 
 use hilum_kernel::AppId;
 
@@ -13,6 +18,32 @@ const ENTRIES_MAX: usize = 10_000;
 
 /// Who guesses what. Without an address (a test, a Unix socket) all callers share one.
 pub(crate) type Guesser = (AppId, Option<IpAddr>);
+
+/// What failures are counted by.
+pub(crate) trait Counted: Copy + Eq + Hash {
+    /// The same with the network in place of the address.
+    fn by_network(self) -> Self;
+}
+
+impl Counted for Option<IpAddr> {
+    fn by_network(self) -> Self {
+        self.map(network)
+    }
+}
+
+impl Counted for Guesser {
+    fn by_network(self) -> Self {
+        (self.0, self.1.by_network())
+    }
+}
+
+/// Who counts as one caller: an IPv4 address (also when it comes mapped into IPv6), or the /64 that one subscriber has.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        address @ IpAddr::V4(_) => address,
+    }
+}
 
 /// Failures so far, paid back with time.
 #[derive(Debug)]
@@ -30,11 +61,11 @@ struct Debt {
     free_at_ms: i64,
 }
 
-impl<K: Eq + Hash> Throttle<K> {
+impl<K: Counted> Throttle<K> {
     /// How many seconds the guesser has to wait, if at all.
     pub(crate) fn wait_s(&self, guesser: &K, now_ms: i64) -> Option<u64> {
         let table = self.0.lock().ok()?;
-        let debt_ms = table.get(guesser)?.free_at_ms.saturating_sub(now_ms);
+        let debt_ms = table.get(&guesser.by_network())?.free_at_ms.saturating_sub(now_ms);
         let allowed_ms = REFILL_MS.saturating_mul(i64::try_from(BURST).unwrap_or(i64::MAX));
         let over_ms = debt_ms.saturating_sub(allowed_ms);
         (over_ms > 0).then(|| u64::try_from(over_ms).unwrap_or(0).div_ceil(1000))
@@ -43,6 +74,7 @@ impl<K: Eq + Hash> Throttle<K> {
     /// Notes a failure.
     pub(crate) fn failed(&self, guesser: K, now_ms: i64) {
         let Ok(mut table) = self.0.lock() else { return };
+        let guesser = guesser.by_network();
         if table.len() >= ENTRIES_MAX && !table.contains_key(&guesser) {
             table.retain(|_, debt| debt.free_at_ms > now_ms);
             if table.len() >= ENTRIES_MAX {
@@ -73,6 +105,25 @@ mod tests {
         assert_eq!(throttle.wait_s(&here, 0), Some(6));
         assert_eq!(throttle.wait_s(&there, 0), None);
         assert_eq!(throttle.wait_s(&here, 6_000), None);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_caller_and_a_mapped_address_its_own() {
+        let throttle = Throttle::<Option<IpAddr>>::default();
+        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        for n in 0..30 {
+            throttle.failed(address(&format!("2001:db8:0:1::{n:x}")), 0);
+            throttle.failed(address("::ffff:192.0.2.1"), 0);
+        }
+        for (text, waits) in [
+            ("2001:db8:0:1:ffff::1", true),
+            ("2001:db8:0:2::1", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("::ffff:192.0.2.2", false),
+        ] {
+            assert_eq!(throttle.wait_s(&address(text), 0).is_some(), waits, "{text}");
+        }
     }
 
     #[test]

@@ -240,11 +240,16 @@ pub(crate) async fn ensure_may_manage_user(
     if matches!(means, Means::Everything) {
         return Ok(());
     }
-    let target = powers::of(tx, tenant, ObjectId::new(user.uuid()), Certainty::Possible).await?;
+    let id = ObjectId::new(user.uuid());
+    let mut target = powers::of(tx, tenant, id, Certainty::Possible).await?;
     match &means {
         // Helping users with their passwords is what a User Administrator is for, whatever data they work with.
         Means::User(powers) => ensure_not_above(powers, &target, "the user"),
-        _ => ensure_covers(&means, &target, "the user"),
+        _ => {
+            // An owner makes credentials for what is owned.
+            powers::add_owned(tx, tenant, id, &mut target).await?;
+            ensure_covers(&means, &target, "the user")
+        }
     }
 }
 

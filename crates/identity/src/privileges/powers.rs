@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::sql::{self, HeldRole, HeldScopes};
 use crate::{
-    IdentityError, RoleKind, ServicePrincipal, applications, role_assignments, seed, service_principals,
+    IdentityError, RoleKind, ServicePrincipal, applications,
+    owners::{self, OwnedKind},
+    role_assignments, seed, service_principals,
 };
 
 /// Which memberships count.
@@ -74,6 +76,32 @@ pub(super) async fn add_delegated(
             let scope = scope.join(" ");
             powers.delegated.push(HeldScopes { resource: principal.id, resource_app: app_id, scope });
         }
+    }
+    Ok(())
+}
+
+/// Adds what the applications and service principals have that somebody owns.
+pub(super) async fn add_owned(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    owner: ObjectId,
+    powers: &mut Powers,
+) -> Result<(), IdentityError> {
+    let mut seen = BTreeSet::new();
+    for owned in owners::owned_by(tx, owner).await? {
+        let principal = match owned.kind {
+            OwnedKind::ServicePrincipal => service_principals::by_id(tx, tenant, owned.id).await?,
+            OwnedKind::Application => match applications::by_object_id(tx, tenant, owned.id).await? {
+                Some(application) => service_principals::by_app_id(tx, tenant, application.app_id).await?,
+                None => None,
+            },
+        };
+        let Some(principal) = principal.filter(|principal| seen.insert(principal.id)) else { continue };
+        let mut held = of(tx, tenant, principal.id, Certainty::Possible).await?;
+        add_delegated(tx, tenant, &principal, &mut held).await?;
+        powers.directory.append(&mut held.directory);
+        powers.roles.append(&mut held.roles);
+        powers.delegated.append(&mut held.delegated);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use uuid::{Uuid, uuid};
 
 use super::*;
 use crate::{
-    AppRoleAssignment, Application, NewPermissionGrant, NewRoleAssignment, NewUser, PrincipalKind,
+    AppRoleAssignment, Application, NewPermissionGrant, NewRoleAssignment, NewUser, OwnedKind, PrincipalKind,
     PrincipalRef, grants, role_assignments,
     testing::{Fixture, actor, fixtures, members},
 };
@@ -361,6 +361,20 @@ async fn groups_and_passwords_are_no_way_up() {
             let verdict =
                 ask!(fixture, holder, |tx, tenant, stamp| ensure_may_manage_user(tx, tenant, &stamp, user));
             assert_eq!(verdict.is_ok(), allowed, "{holder:?} {user}: {verdict:?}");
+        }
+        // Who signs in as the owner of something strong makes credentials for it.
+        let strong = fixture.client("strong").await;
+        fixture.give_graph(strong.principal.id, USER_READ).await;
+        let (kind, owner) = (OwnedKind::Application, ObjectId::new(plain.uuid()));
+        fixture.identity.add_owner(&actor(), kind, strong.application.object_id, owner).await.unwrap();
+        for (role, allowed) in [(None, false), (Some(USER_READ), true)] {
+            if let Some(role) = role {
+                fixture.give_graph(client.principal.id, role).await;
+            }
+            let verdict = ask!(fixture, application, |tx, tenant, stamp| ensure_may_manage_user(
+                tx, tenant, &stamp, plain
+            ));
+            assert_eq!(verdict.is_ok(), allowed, "{verdict:?}");
         }
     }
 }

@@ -284,8 +284,7 @@ async fn change_resource(
     tenant: TenantId,
     change: impl FnOnce(&mut Vec<AppRole>) + Send,
 ) -> Result<(), IdentityError> {
-    let missing = || IdentityError::not_found("application", seed::DICOM_APP_ID);
-    let mut resource = applications::by_app_id(tx, tenant, seed::DICOM_APP_ID).await?.ok_or_else(missing)?;
+    let mut resource = applications::locked(tx, tenant, &seed::DICOM_APP_ID.into()).await?;
     change(&mut resource.properties.app_roles);
     applications::update(tx, tenant, &resource).await
 }

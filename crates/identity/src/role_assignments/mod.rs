@@ -226,6 +226,8 @@ pub(crate) async fn remove_selected(
     let selection = selection(tx, tenant, filter).await?;
     let all = sql::select(tx, tenant, &selection).await?;
     for assignment in &all {
+        // Who could not give it does not take it away: else anybody who gives roles strips administrators.
+        privileges::ensure_may_give_role(tx, tenant, stamp, &assignment.role).await?;
         remove(tx, tenant, assignment, stamp).await?;
     }
     Ok(all)

@@ -36,8 +36,9 @@ const SCOPES: &[(Uuid, &str, PermissionScopeKind)] = &[
     (uuid!("d01b97e9-cbc0-49fe-810a-750afd5527a3"), "RoleManagement.ReadWrite.Directory", Admin),
     (uuid!("572fea84-0151-49b2-9301-11cb16974376"), "Policy.Read.All", Admin),
     (uuid!("4908d5b9-3fb2-4b1e-9336-1888b7937185"), "Organization.Read.All", Admin),
-    // Azure Resource Manager's: role assignments are made through its paths, on the same origin.
-    (uuid!("41094075-9dad-400e-a0bd-54e686782033"), "user_impersonation", User),
+    // Azure Resource Manager's: role assignments are made through its paths, on the same origin. No user consents to it
+    // alone; the command lines have it without asking.
+    (uuid!("41094075-9dad-400e-a0bd-54e686782033"), "user_impersonation", Admin),
 ];
 
 const ROLES: &[(Uuid, &str)] = &[

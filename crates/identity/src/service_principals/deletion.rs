@@ -1,4 +1,5 @@
-//! Deleting a service principal, and bringing it back. What was granted to it does not come back.
+//! Deleting a service principal, and bringing it back. What was granted to it does not come back, nor does it rejoin its
+//! groups.
 
 use hilum_audit::Action;
 use hilum_kernel::{AppId, ObjectId, Secret, TenantId};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ServicePrincipal, ServicePrincipalDetails, by_app_id, insert, sql};
 use crate::{
     Application, DeletedKind, DeletedObject, IdentityError, Stamp, applications, credentials, deleted,
-    grants, owners, role_assignments,
+    grants, groups, owners, role_assignments,
 };
 
 /// The row of a deleted service principal.
@@ -69,6 +70,7 @@ pub(super) async fn put_away(
     };
     role_assignments::delete_of_principal(tx, principal.id).await?;
     grants::delete_of_principal(tx, principal.id).await?;
+    groups::forget(tx, principal.id).await?;
     deleted::put(tx, tenant, &object).await?;
     sql::delete(tx, principal.id).await?;
     stamp.record(tx, Action::ServicePrincipalChanged, principal.id, Some("deleted".to_owned())).await?;

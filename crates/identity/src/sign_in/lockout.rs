@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Mutex};
 
-use crate::folded;
+use crate::{folded, oauth};
 
 /// So many failures in a row are typing errors (Entra's default).
 const FAILURES_MAX: u32 = 10;
@@ -102,6 +102,10 @@ impl State {
 }
 
 fn key(name: &str, place: Place) -> (String, Place) {
+    let place = match place {
+        Place::At(address) => Place::At(address.map(oauth::network)),
+        Place::Everywhere => place,
+    };
     (folded(name).chars().take(NAME_CHARS_MAX).collect(), place)
 }
 
@@ -160,6 +164,17 @@ mod tests {
         }
         assert!(lockout.wait_s(ADA, Some(address(150)), 0).is_some(), "a new address waits");
         assert_eq!(lockout.wait_s(ADA, Some(address(200)), 0), None);
+    }
+
+    #[test]
+    fn who_has_a_network_has_no_more_guesses() {
+        let lockout = Lockout::default();
+        let address = |n: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]));
+        for n in 0..10 {
+            lockout.failed(ADA, address(n), 0);
+        }
+        assert_eq!(lockout.wait_s(ADA, address(77), 0), Some(60));
+        assert_eq!(lockout.wait_s(ADA, Some(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])), 0), None);
     }
 
     #[test]

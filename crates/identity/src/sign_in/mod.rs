@@ -134,6 +134,16 @@ impl From<DbError> for SignInError {
 /// A refusal, and whom it was about.
 type Refusal = (Option<UserId>, SignInError);
 
+/// A user whose password is right.
+struct Checked {
+    user: User,
+    must_change: bool,
+    /// What the password was compared with.
+    hash: String,
+    /// Before the hash was read: a reset after it ends what begins here.
+    at_ms: i64,
+}
+
 impl Identity {
     /// Signs a user in with a password.
     pub(crate) async fn sign_in_with_password(
@@ -144,9 +154,11 @@ impl Identity {
     ) -> Result<SignedIn, SignInError> {
         let checked = match self.check_credentials(name, password, origin).await {
             // Told only to who knows the password.
-            Ok((user, _)) if !user.account_enabled => Err((Some(user.id), SignInError::Disabled)),
-            Ok((user, true)) => Err((Some(user.id), SignInError::MustChangePassword)),
-            Ok((user, false)) => Ok(SignedIn { user, at_ms: self.0.clock.now_ms() }),
+            Ok(Checked { user, .. }) if !user.account_enabled => Err((Some(user.id), SignInError::Disabled)),
+            Ok(Checked { user, must_change: true, .. }) => {
+                Err((Some(user.id), SignInError::MustChangePassword))
+            }
+            Ok(Checked { user, at_ms, .. }) => Ok(SignedIn { user, at_ms }),
             Err(refusal) => Err(refusal),
         };
         self.noted(checked, origin).await
@@ -164,33 +176,35 @@ impl Identity {
                 "The new password must differ from the old one.".to_owned(),
             ));
         }
-        let user = match self.check_credentials(name, old, origin).await {
-            Ok((user, _)) if !user.account_enabled => {
+        let (user, verified) = match self.check_credentials(name, old, origin).await {
+            Ok(Checked { user, .. }) if !user.account_enabled => {
                 return self.noted(Err((Some(user.id), SignInError::Disabled)), origin).await;
             }
-            Ok((user, _)) => user,
+            Ok(Checked { user, hash, .. }) => (user, hash),
             Err(refusal) => return self.noted(Err(refusal), origin).await,
         };
         users::check_password_rules(&new, &user).map_err(refused_password)?;
         let hashed = self.hash_password(new, false).await.map_err(refused_password)?;
         let stamp = self.stamp(&actor_of(&user, origin));
-        let input = (self.tenant().await?.id, user.id.to_string(), hashed, stamp);
-        self.0
-            .db
-            .write(input, |tx, (tenant, id, hashed, stamp)| {
-                users::replace_own_password(tx, *tenant, id, hashed, stamp).boxed()
-            })
-            .await?;
-        self.noted(Ok(SignedIn { user, at_ms: self.0.clock.now_ms() }), origin).await
+        let at_ms = stamp.at_ms;
+        let input = (self.tenant().await?.id, user.id.to_string(), (verified, hashed), stamp);
+        let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
+            users::replace_own_password(tx, *tenant, id, (verified, hashed), stamp).boxed()
+        });
+        let outcome = match replaced.await? {
+            true => Ok(SignedIn { user, at_ms }),
+            false => Err((Some(user.id), SignInError::WrongCredentials)),
+        };
+        self.noted(outcome, origin).await
     }
 
-    /// The user behind name and password, and whether the password must be changed.
+    /// The user behind name and password.
     async fn check_credentials(
         &self,
         name: &str,
         password: Secret<String>,
         origin: Origin,
-    ) -> Result<(User, bool), Refusal> {
+    ) -> Result<Checked, Refusal> {
         let guard = &self.0.sign_in;
         let (address, now_ms) = (origin.address, self.0.clock.now_ms());
         if let Some(retry_after_s) = guard.addresses.wait_s(&address, now_ms) {
@@ -208,13 +222,14 @@ impl Identity {
         locked()?;
         let fits = password.expose().len() <= PASSWORD_BYTES_MAX;
         let password = if fits { password } else { Secret::new(String::new()) };
-        let good = passwords::verify(password, hash).await.map_err(|error| (None, error.into()))? && fits;
+        let good =
+            passwords::verify(password, hash.clone()).await.map_err(|error| (None, error.into()))? && fits;
         // The turn ends with this function: who comes next sees what was counted.
         let _turn = turn;
         match found {
             Some((user, _, must_change)) if good => {
                 guard.lockout.succeeded(name, address, now_ms);
-                Ok((user, must_change))
+                Ok(Checked { user, must_change, hash, at_ms: now_ms })
             }
             found => {
                 guard.lockout.failed(name, address, now_ms);
@@ -244,23 +259,37 @@ impl Identity {
         passwords::verify(password, hash).await
     }
 
-    /// Whether this is a user's present password. Who holds the user's token may not guess it without end either.
-    pub(crate) async fn is_present_password(
+    /// The stored hash, if this is the user's present password. Who holds the user's token may not guess it without
+    /// end either.
+    pub(crate) async fn present_password(
         &self,
         user: &User,
         password: Secret<String>,
-    ) -> Result<bool, IdentityError> {
-        let (lockout, name) = (&self.0.sign_in.lockout, user.user_principal_name.as_str());
+    ) -> Result<Option<String>, IdentityError> {
+        let (guard, name) = (&self.0.sign_in, user.user_principal_name.as_str());
         let now_ms = self.0.clock.now_ms();
-        if let Some(seconds) = lockout.wait_s(name, None, now_ms) {
-            let reason = format!("was wrong too often; try again in {seconds} seconds");
-            return Err(IdentityError::invalid("currentPassword", reason));
+        let locked = || match guard.lockout.wait_s(name, None, now_ms) {
+            Some(seconds) => {
+                let reason = format!("was wrong too often; try again in {seconds} seconds");
+                Err(IdentityError::invalid("currentPassword", reason))
+            }
+            None => Ok(()),
+        };
+        locked()?;
+        let stored = {
+            let mut tx = self.0.db.read().await?;
+            passwords::stored(&mut tx, user.id).await?
+        };
+        // The turn lasts until a failure is counted, as with sign-ins: a hundred guesses at once are a hundred.
+        let _turn = guard.pool.turn().await?;
+        locked()?;
+        if let Some((hash, _)) = stored
+            && passwords::verify(password, hash.clone()).await?
+        {
+            return Ok(Some(hash));
         }
-        let good = self.check_password(&user.id.to_string(), password).await?.is_some();
-        if !good {
-            lockout.failed(name, None, now_ms);
-        }
-        Ok(good)
+        guard.lockout.failed(name, None, now_ms);
+        Ok(None)
     }
 
     async fn user_with_password(&self, name: &str) -> Result<Option<(User, String, bool)>, IdentityError> {

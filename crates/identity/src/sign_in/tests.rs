@@ -32,6 +32,13 @@ impl Fixture {
         self.identity.create_user(&actor(), new).await.unwrap()
     }
 
+    /// Takes the turns of all who want to hash but so many.
+    pub(crate) async fn busy_hashing(&self, but: usize) -> OwnedSemaphorePermit {
+        let turns = &self.identity.0.sign_in.pool.0;
+        let taken = u32::try_from(turns.available_permits() - but).unwrap();
+        Arc::clone(turns).acquire_many_owned(taken).await.unwrap()
+    }
+
     async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, SignInError> {
         self.identity.sign_in_with_password(name, secret(password), origin()).await
     }
@@ -134,5 +141,62 @@ async fn the_present_password_cannot_be_guessed_with_a_token_either() {
         assert!(locked.contains("too often"), "{locked}");
         fixture.clock.advance(jiff::SignedDuration::from_secs(61));
         change(PASSWORD).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn guesses_of_the_present_password_at_once_are_counted() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let _busy = fixture.busy_hashing(1).await;
+        let operator = actor();
+        let guesses = (0..15).map(|_| {
+            fixture.identity.change_password(&operator, ada.id, secret("wrong"), secret("Another one 22"))
+        });
+        let answers = futures::future::join_all(guesses).await;
+        let locked = |answer: &Result<(), IdentityError>| {
+            answer.as_ref().is_err_and(|error| error.to_string().contains("too often"))
+        };
+        assert_eq!(answers.iter().filter(|answer| locked(answer)).count(), 5, "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_ended_while_a_password_is_hashed_stay_ended() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let busy = fixture.busy_hashing(0).await;
+        let end = async {
+            // The sign-in has read the hash and waits.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            fixture.clock.advance(jiff::SignedDuration::from_secs(1));
+            fixture.identity.revoke_sign_in_sessions(&actor(), &ada.id.to_string()).await.unwrap();
+            fixture.clock.advance(jiff::SignedDuration::from_secs(1));
+            drop(busy);
+        };
+        let (signed_in, ()) = futures::join!(fixture.sign_in("ada@contoso.local", PASSWORD), end);
+        let user = fixture.identity.find_user("ada@contoso.local").await.unwrap();
+        assert!(signed_in.unwrap().at_ms < user.sessions_valid_from.as_millisecond());
+    }
+}
+
+#[tokio::test]
+async fn a_reset_wins_over_a_change_that_verified_the_old_password() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let (identity, name) = (&fixture.identity, "ada@contoso.local");
+        let replace = async |verified: String, new: &str| {
+            let hashed = identity.hash_password(secret(new), false).await.unwrap();
+            let tenant = identity.tenant().await.unwrap().id;
+            let input = (tenant, ada.id.to_string(), (verified, hashed), identity.stamp(&actor()));
+            let replaced = identity.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
+                users::replace_own_password(tx, *tenant, id, (verified, hashed), stamp).boxed()
+            });
+            replaced.await.unwrap()
+        };
+        let (_, verified, _) = identity.user_with_password(name).await.unwrap().unwrap();
+        assert!(replace(verified.clone(), "Another one 22").await);
+        assert!(!replace(verified, "A third one 333").await, "it is not the user's any more");
+        fixture.sign_in(name, "Another one 22").await.unwrap();
     }
 }

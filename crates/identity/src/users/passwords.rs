@@ -84,19 +84,23 @@ pub(crate) fn check(password: &Secret<String>, user: &User) -> Result<(), Identi
     rules::check_password(password, &names)
 }
 
-/// Stores a password that its user chose. Ends all sessions.
+/// Stores a password that its user chose, in place of the one that was verified. Ends all sessions. False when that
+/// one is not the user's any more: a reset in between wins.
 pub(crate) async fn replace_own(
     tx: &mut WriteTx,
     tenant: TenantId,
     id: &str,
-    hashed: &HashedPassword,
+    (verified, hashed): (&str, &HashedPassword),
     stamp: &Stamp,
-) -> Result<(), IdentityError> {
+) -> Result<bool, IdentityError> {
     let user = locked(tx, tenant, id).await?;
+    if hashes::stored(tx, user.id).await?.is_none_or(|(stored, _)| stored != verified) {
+        return Ok(false);
+    }
     hashes::store(tx, user.id, hashed, stamp.at_ms).await?;
     sql::end_sessions(tx, user.id, stamp.at_ms).await?;
     stamp.record(tx, Action::UserChanged, user.id, Some("password changed".to_owned())).await?;
-    Ok(())
+    Ok(true)
 }
 
 impl Identity {
@@ -135,18 +139,14 @@ impl Identity {
         if new.expose() == current.expose() {
             return Err(IdentityError::invalid("newPassword", "must differ from the present password"));
         }
-        if !self.is_present_password(&user, current).await? {
-            let reason = "the specified password does not match";
-            return Err(IdentityError::invalid("currentPassword", reason));
-        }
+        let wrong = || IdentityError::invalid("currentPassword", "the specified password does not match");
+        let verified = self.present_password(&user, current).await?.ok_or_else(wrong)?;
         let hashed = self.hash_password(new, false).await?;
-        let input = (self.tenant().await?.id, name, hashed, self.stamp(actor));
-        self.0
-            .db
-            .write(input, |tx, (tenant, id, hashed, stamp)| {
-                replace_own(tx, *tenant, id, hashed, stamp).boxed()
-            })
-            .await
+        let input = (self.tenant().await?.id, name, (verified, hashed), self.stamp(actor));
+        let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
+            replace_own(tx, *tenant, id, (verified, hashed), stamp).boxed()
+        });
+        if replaced.await? { Ok(()) } else { Err(wrong()) }
     }
 
     /// Ends all sessions of a user: refresh tokens of before are worth nothing (`revokeSignInSessions`).

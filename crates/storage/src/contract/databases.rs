@@ -36,6 +36,9 @@ async fn postgres(url: &str) -> TestDb {
     let name = format!("t{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     let server =
         sqlx::PgPool::connect(url).await.expect("HILUM_TEST_POSTGRES_URL must name a running server");
+    // A run that was killed leaves its databases behind, and process IDs come again.
+    let leftover = format!("DROP DATABASE IF EXISTS {name}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(leftover)).execute(&server).await.expect("no leftover");
     let create =
         format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&server).await.expect("a database");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use crate::{
-    DICOM_APP_ID,
+    DICOM_APP_ID, Holder, IdentityError, NewRoleAssignment, PrincipalRef, RoleAssignmentFilter,
     oauth::tests::Answer,
     seed::GRAPH_APP_ID,
     testing::{Client, Fixture, actor, fixtures, members},
@@ -280,7 +280,7 @@ async fn azures_roles_are_defined_and_assigned() {
         let client = fixture.client("client").await;
         let built_in =
             arm(&session, Method::GET, &format!("{ROLES}?api-version=2022-04-01"), None).await.json();
-        assert!(built_in["value"].as_array().unwrap().len() >= 10, "{built_in}");
+        assert_eq!(built_in["value"].as_array().unwrap().len(), 3, "{built_in}");
         let id = "00000000-0000-0000-0000-0000000000aa";
         let body = json!({"properties": {"roleName": "DICOM Ingest", "description": "d", "type": "CustomRole",
             "assignableScopes": ["/"], "permissions": [{"actions": [], "notActions": [],
@@ -325,5 +325,53 @@ async fn azures_roles_are_defined_and_assigned() {
             arm(&fixture.anonymous(), Method::GET, ROLES, None).await.status,
             StatusCode::UNAUTHORIZED
         );
+    }
+}
+
+#[tokio::test]
+async fn azures_paths_neither_show_nor_give_nor_take_directory_roles() {
+    const GLOBAL: &str = "62e90394-69f5-4237-9190-012177145e10";
+    const ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";
+    const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
+    for fixture in fixtures().await {
+        let admin = fixture.as_admin_with_all_scopes().await;
+        let client = fixture.client("client").await;
+        fixture.consented(&client, ASSIGN).await;
+        let app = fixture.as_app(&client, &["AppRoleAssignment.ReadWrite.All"]).await;
+        let filter = RoleAssignmentFilter {
+            role: Some("Global Administrator".to_owned()),
+            ..RoleAssignmentFilter::default()
+        };
+        let held = fixture.identity.list_role_assignments(&filter).await.unwrap();
+        let one = format!("{ASSIGNMENTS}/{}", held[0].id);
+        let body = json!({"properties": {"principalId": client.principal.id.to_string(),
+            "roleDefinitionId": format!("{DEFINITIONS}/{GLOBAL}")}});
+        for session in [&admin, &app] {
+            let path = format!("{ASSIGNMENTS}/00000000-0000-0000-0000-000000000001");
+            let given = arm(session, Method::PUT, &path, Some(body.clone())).await;
+            let taken = arm(session, Method::DELETE, &one, None).await;
+            for refused in [given, taken] {
+                assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+                assert!(message(&refused).contains("/roleManagement/directory"), "{}", refused.text);
+            }
+            assert_eq!(arm(session, Method::GET, &one, None).await.status, StatusCode::NOT_FOUND);
+            let hidden = arm(session, Method::GET, &format!("{DEFINITIONS}/{GLOBAL}"), None).await;
+            assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{}", hidden.text);
+            let listed = arm(session, Method::GET, ASSIGNMENTS, None).await;
+            assert!(!listed.text.contains(GLOBAL), "{}", listed.text);
+        }
+        // Nor does a wider operation take what its caller could not give.
+        let acting = fixture.identity.acting(Holder::Application(client.principal.id));
+        let second = fixture.person("second").await.to_string();
+        let more = NewRoleAssignment {
+            role: "Global Reader".to_owned(),
+            principal: PrincipalRef::Assignee(second),
+            scope: "/".to_owned(),
+        };
+        let more = fixture.identity.create_role_assignment(&actor(), more).await.unwrap();
+        let filter = RoleAssignmentFilter { ids: Some(vec![more.id]), ..RoleAssignmentFilter::default() };
+        let refused = acting.delete_role_assignments(&actor(), &filter).await;
+        assert!(matches!(refused, Err(IdentityError::Denied(_))), "{refused:?}");
+        assert_eq!(fixture.identity.delete_role_assignments(&actor(), &filter).await.unwrap(), 1);
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         delegation::{self, ClientIds, Delegation},
         error::OAuthError,
         scopes::{Asked, Endpoint},
+        token,
     },
     privileges, service_principals,
     sign_in::{Origin, actor_of},
@@ -168,6 +169,7 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
     };
     let user = users::lookup(tx, input.tenant, &input.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+    token::ensure_session(&user, input.authenticated_at_ms)?;
     let mut granted = None;
     if input.answer == Answer::Accept {
         let (client, found) = examine(tx, input.tenant, &flow, &user).await?;

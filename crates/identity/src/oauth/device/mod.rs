@@ -31,7 +31,7 @@ use crate::{Identity, Tenant, applications, credentials};
 pub(crate) use http::{page_get, page_post, post_v1, post_v2};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{CodeHash, SCHEMA, redeem};
+pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_CLIENTS, redeem};
 
 /// RFC 8628 §3.2; Entra's values.
 const LIFE_S: i64 = 900;
@@ -42,6 +42,8 @@ const INTERVAL_S_MAX: i64 = 60;
 const EARLY_MS: i64 = 1_000;
 /// So many flows may be under way in all; about 3 MB.
 const FLOWS_MAX: i64 = 10_000;
+/// So many of one client: who floods in its name leaves room for the others.
+const FLOWS_OF_CLIENT_MAX: i64 = FLOWS_MAX / 2;
 /// RFC 8628 §6.1: letters and digits that cannot be mistaken; nine carry 45 bits.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const USER_CODE_CHARS: usize = 9;
@@ -148,7 +150,8 @@ impl Identity {
             let work = (tenant.id, new);
             let inserted = self.0.db.write(work, |tx, (tenant, new)| {
                 async move {
-                    let room = sql::purge(tx, new.at_ms).await? < FLOWS_MAX;
+                    let room = sql::purge(tx, new.at_ms).await? < FLOWS_MAX
+                        && sql::count_of_client(tx, new.app_id).await? < FLOWS_OF_CLIENT_MAX;
                     if room {
                         sql::insert(tx, *tenant, new).await?;
                     }

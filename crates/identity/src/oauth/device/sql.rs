@@ -13,12 +13,16 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE device_code (
         created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL);
     CREATE INDEX device_code_expiry ON device_code (expires_at_ms)";
 
+pub(crate) const SCHEMA_CLIENTS: Sql = "CREATE INDEX device_code_client ON device_code (app_id)";
+
 const INSERT: Sql =
     "INSERT INTO device_code (device_hash, user_code_hash, tenant_id, app_id, scope, source, state,
     interval_s, polled_at_ms, created_at_ms, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6,'pending',$7,0,$8,$9)";
 const PURGE: Sql = "DELETE FROM device_code WHERE device_hash IN
     (SELECT device_hash FROM device_code WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT 100)";
 const COUNT: Sql = "SELECT COUNT(*) FROM (SELECT 1 FROM device_code LIMIT 10000) live";
+const COUNT_OF_CLIENT: Sql =
+    "SELECT COUNT(*) FROM (SELECT 1 FROM device_code WHERE app_id = $1 LIMIT 10000) own";
 const BY_DEVICE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
     created_at_ms, expires_at_ms FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
@@ -32,7 +36,7 @@ const REDEEM: Sql = "DELETE FROM device_code WHERE device_hash = $1 AND state = 
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] =
-    &[INSERT, PURGE, COUNT, BY_DEVICE, BY_USER_CODE, POLLED, DECIDE, REDEEM];
+    &[INSERT, PURGE, COUNT, COUNT_OF_CLIENT, BY_DEVICE, BY_USER_CODE, POLLED, DECIDE, REDEEM];
 
 /// A code as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,11 @@ pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, new: &NewFlow) ->
 pub(crate) async fn purge(tx: &mut WriteTx, at_ms: i64) -> Result<i64, DbError> {
     tx.execute(PURGE, &[at_ms.into()]).await?;
     tx.fetch_optional(COUNT, &[]).await?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// How many flows of a client are left, up to a limit.
+pub(crate) async fn count_of_client(tx: &mut WriteTx, app_id: AppId) -> Result<i64, DbError> {
+    tx.fetch_optional(COUNT_OF_CLIENT, &[app_id.into()]).await?.map_or(Ok(0), |row| row.int(0))
 }
 
 pub(crate) async fn by_device(

@@ -1,10 +1,13 @@
 //! The flow from both ends: the device at the token endpoint, the person at the page.
 
 use axum::body::Body;
+use futures::FutureExt as _;
+use hilum_storage::db::DbError;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::{FLOWS_OF_CLIENT_MAX, INTERVAL_S, LIFE_S, NewFlow, device_hash, sql};
 use crate::{
     oauth::{
         tests::Answer,
@@ -389,4 +392,64 @@ async fn the_page_escapes_and_is_closed_to_others() {
     assert!(page.contains("&#60;script&#62;") && !page.contains("<script"), "{page}");
     let wrong: Value = serde_json::json!(browser.post(&[("step", "nonsense")]).await.status.as_u16());
     assert_eq!(wrong, 400);
+}
+
+#[tokio::test]
+async fn sessions_that_were_ended_let_no_device_in() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let revoke = async || {
+            fixture.clock.advance(SignedDuration::from_secs(1));
+            fixture.identity.revoke_sign_in_sessions(&actor(), "ada@contoso.local").await.unwrap();
+        };
+        let (device, user_code) = codes(&fixture.start(&client, SCOPE).await);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        browser.sign_in("ada@contoso.local", PASSWORD).await;
+        revoke().await;
+        assert_eq!(browser.decide("accept").await.status, 400, "before the person decided");
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        browser.sign_in("ada@contoso.local", PASSWORD).await;
+        assert_eq!(browser.decide("accept").await.status, 200);
+        revoke().await;
+        let answer = fixture.poll(&client, &device).await;
+        assert_eq!(
+            (answer.code(), answer.json()["error"].as_str()),
+            (50_173, Some("invalid_grant")),
+            "before the device came"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flood_in_the_name_of_a_client_leaves_room_for_others() {
+    for fixture in fixtures().await {
+        let client = fixture.desktop("").await;
+        let other = fixture.desktop("").await.app_id.to_string();
+        let input = (fixture.identity.tenant().await.unwrap().id, client.app_id);
+        let now_ms = fixture.identity.0.clock.now_ms();
+        let flood = fixture.identity.0.db.write(input, move |tx, (tenant, app_id)| {
+            async move {
+                for n in 0..FLOWS_OF_CLIENT_MAX {
+                    let hash = |kind: &str| device_hash(&format!("{kind} {n}"));
+                    let flow = NewFlow {
+                        device: hash("device"),
+                        user_code: hash("user"),
+                        app_id: *app_id,
+                        scope: READ.to_owned(),
+                        source: None,
+                        interval_s: INTERVAL_S,
+                        at_ms: now_ms,
+                        expires_at_ms: now_ms + LIFE_S * 1000,
+                    };
+                    sql::insert(tx, *tenant, &flow).await?;
+                }
+                Ok::<_, DbError>(())
+            }
+            .boxed()
+        });
+        flood.await.unwrap();
+        assert_eq!(fixture.start(&client.app_id.to_string(), SCOPE).await.status, 429);
+        assert_eq!(fixture.start(&other, SCOPE).await.status, 200);
+    }
 }

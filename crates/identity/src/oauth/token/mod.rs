@@ -34,7 +34,7 @@ use super::{
 use crate::{Identity, IdentityError};
 
 pub(crate) use http::{options, other_method, post_v1, post_v2};
-pub(super) use user::check_audience;
+pub(super) use user::{check_audience, ensure_session};
 
 /// What other endpoints of the same wire share with this one.
 pub(super) mod wire {

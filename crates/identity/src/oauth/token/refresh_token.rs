@@ -5,7 +5,7 @@ use hilum_storage::db::ReadTx;
 
 use super::{
     Caller,
-    user::{ForUser, Granted, Step},
+    user::{ForUser, Granted, Step, ensure_session},
 };
 use crate::{
     Identity, Tenant, User,
@@ -77,9 +77,6 @@ async fn user_of(tx: &mut ReadTx, tenant: TenantId, session: &Session) -> Result
     if !user.account_enabled {
         return Err(OAuthError::UserDisabled);
     }
-    // A new password, or "revoke sessions": sign-ins before are over.
-    if user.sessions_valid_from.as_millisecond() > session.authenticated_at_ms {
-        return Err(OAuthError::GrantRevoked);
-    }
+    ensure_session(&user, session.authenticated_at_ms)?;
     Ok(user)
 }

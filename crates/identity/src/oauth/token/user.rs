@@ -19,6 +19,7 @@ use crate::{
         tokens::{IdToken, UserToken, Version},
     },
     sessions::{self, NewSession, RefreshToken, Rotation, SessionId},
+    users,
 };
 
 /// A user, a client, and what is asked: everything a grant has to find out.
@@ -82,6 +83,14 @@ pub(crate) fn check_audience(application: &Application, segment: TenantSegment) 
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a sign-in of before a new password, or of before sessions were revoked.
+pub(crate) fn ensure_session(user: &User, authenticated_at_ms: i64) -> Result<(), OAuthError> {
+    if user.sessions_valid_from.as_millisecond() > authenticated_at_ms {
+        return Err(OAuthError::GrantRevoked);
+    }
+    Ok(())
 }
 
 impl Identity {
@@ -186,6 +195,10 @@ impl Identity {
 }
 
 async fn write(tx: &mut WriteTx, work: &Work) -> Result<Done, OAuthError> {
+    // The user may have changed since the sign-in, and since the request was decided.
+    let user = users::lookup(tx, work.tenant, &work.session.user.to_string()).await?;
+    let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+    ensure_session(&user, work.session.authenticated_at_ms)?;
     if let Step::Redeem(flow) = work.step
         && !device::redeem(tx, flow).await?
     {
