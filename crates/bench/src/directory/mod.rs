@@ -7,6 +7,7 @@ mod fill;
 mod probes;
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -149,8 +150,10 @@ fn publish(
     );
     if let Some(applied) = applied {
         let seconds = applied.as_secs_f64();
-        text += &format!(
-            "`hilum apply` of the first 1,000 applications: {seconds:.1} s (at most {APPLY_SECONDS:.0}: {}).\n",
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "`hilum apply` of the first 1,000 applications: {seconds:.1} s (at most {APPLY_SECONDS:.0}: {}).",
             word(seconds <= APPLY_SECONDS),
         );
     }

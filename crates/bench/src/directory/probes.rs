@@ -64,7 +64,7 @@ fn walk(server: &Server, guide: &Target, path: &str) -> Result<(Vec<Value>, Stri
         }
         let Some(next) = page.get("@odata.nextLink").and_then(Value::as_str) else { break };
         let at = next.find("/v1.0/").with_context(|| format!("{next} is no link of the API"))?;
-        path = next.get(at..).unwrap_or_default().to_owned();
+        next.get(at..).unwrap_or_default().clone_into(&mut path);
     }
     ensure!(!seen.is_empty(), "{path} lists nothing");
     Ok((seen, path))

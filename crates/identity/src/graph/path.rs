@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_namespace_has_a_short_name() {
-        let fits = |template, path| matches(template, &parse(path).unwrap());
+        let fits = |template: &'static str, path: &str| matches(template, &parse(path).unwrap());
         for word in ["microsoft.graph.group", "graph.group", "Graph.Group"] {
             assert!(
                 fits("/me/memberOf/microsoft.graph.group", &format!("/me/memberOf/{word}")).is_some(),
