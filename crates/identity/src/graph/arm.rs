@@ -1,6 +1,6 @@
 //! Azure Resource Manager's operations on roles, which `az role` calls: `…/providers/Microsoft.Authorization/
 //! roleDefinitions` and `…/roleAssignments`, at any scope. Every scope means the local service. Only data roles are seen
-//! and given here; directory roles have paths and permissions of their own (`directory_roles`).
+//! and given here, but by the operator; directory roles have paths and permissions of their own (`directory_roles`).
 
 use futures::FutureExt as _;
 use http::Method;
@@ -13,7 +13,7 @@ use super::{
     grants::{object_id, text},
 };
 use crate::{
-    IdentityError, NewRoleAssignment, NewRoleDefinition, PrincipalKind, PrincipalRef, RoleAssignment,
+    Holder, IdentityError, NewRoleAssignment, NewRoleDefinition, PrincipalKind, PrincipalRef, RoleAssignment,
     RoleAssignmentFilter, RoleDefinition, RoleKind, json as shapes,
 };
 
@@ -75,7 +75,7 @@ async fn list_definitions(call: Call) -> Result<Answer, GraphError> {
         }
     }
     let mut all = call.identity.list_role_definitions(name.as_deref()).await?;
-    all.retain(|role| role.kind == RoleKind::DicomData);
+    all.retain(|role| reaches(&call, role));
     if let Some(kind) = kind {
         all.retain(|role| resource_kind(role).eq_ignore_ascii_case(&kind));
     }
@@ -85,10 +85,8 @@ async fn list_definitions(call: Call) -> Result<Answer, GraphError> {
 async fn get_definition(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "definition")?;
     let found = call.identity.list_role_definitions(Some(&id.to_string())).await?;
-    let found = found
-        .iter()
-        .find(|role| role.kind == RoleKind::DicomData)
-        .ok_or_else(|| IdentityError::not_found("role", id))?;
+    let found =
+        found.iter().find(|role| reaches(&call, role)).ok_or_else(|| IdentityError::not_found("role", id))?;
     Ok(Answer::object("", definition(found)))
 }
 
@@ -154,13 +152,13 @@ async fn list_assignments(call: Call) -> Result<Answer, GraphError> {
         Err(IdentityError::NotFound { .. }) => Vec::new(),
         other => other?,
     };
-    all.retain(|assignment| assignment.role.kind == RoleKind::DicomData);
+    all.retain(|assignment| reaches(&call, &assignment.role));
     Ok(Answer::list("", all.iter().map(assignment).collect()))
 }
 
 async fn get_assignment(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "assignment")?;
-    let found = by_id(&call, id).await?.filter(|found| found.role.kind == RoleKind::DicomData);
+    let found = by_id(&call, id).await?.filter(|found| reaches(&call, &found.role));
     let found = found.ok_or_else(|| IdentityError::not_found("role assignment", id))?;
     Ok(Answer::object("", assignment(&found)))
 }
@@ -177,7 +175,7 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
     let scope = scope(&call)?;
     let role = last(text(body, "roleDefinitionId")?).to_owned();
     for known in call.identity.list_role_definitions(Some(&role)).await? {
-        ensure_data_role(&known)?;
+        ensure_reaches(&call, &known)?;
     }
     let new = NewRoleAssignment {
         role,
@@ -191,22 +189,24 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
 async fn delete_assignment(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "assignment")?;
     let Some(found) = by_id(&call, id).await? else { return Ok(Answer::no_content()) };
-    ensure_data_role(&found.role)?;
+    ensure_reaches(&call, &found.role)?;
     let filter = RoleAssignmentFilter { ids: Some(vec![id]), ..RoleAssignmentFilter::default() };
     call.identity.delete_role_assignments(&call.actor, &filter).await?;
     Ok(Answer::object("", assignment(&found)))
 }
 
-/// Permissions that suffice for data roles do not for those of the directory.
-fn ensure_data_role(role: &RoleDefinition) -> Result<(), IdentityError> {
-    match role.kind {
-        RoleKind::DicomData => Ok(()),
-        RoleKind::Directory => {
-            let reason =
-                "names a directory role: use Microsoft Graph's /roleManagement/directory/roleAssignments";
-            Err(IdentityError::invalid("roleDefinitionId", reason))
-        }
+/// Permissions that suffice for data roles do not for those of the directory. The operator has no permissions: the command
+/// line gives and lists all roles on these paths.
+fn reaches(call: &Call, role: &RoleDefinition) -> bool {
+    role.kind == RoleKind::DicomData || call.identity.1 == Holder::Operator
+}
+
+fn ensure_reaches(call: &Call, role: &RoleDefinition) -> Result<(), IdentityError> {
+    if reaches(call, role) {
+        return Ok(());
     }
+    let reason = "names a directory role: use Microsoft Graph's /roleManagement/directory/roleAssignments";
+    Err(IdentityError::invalid("roleDefinitionId", reason))
 }
 
 async fn by_id(call: &Call, id: Uuid) -> Result<Option<RoleAssignment>, GraphError> {

@@ -191,9 +191,10 @@ impl Identity {
         let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
             users::replace_own_password(tx, *tenant, id, (verified, hashed), stamp).boxed()
         });
-        let outcome = match replaced.await? {
-            true => Ok(SignedIn { user, at_ms }),
-            false => Err((Some(user.id), SignInError::WrongCredentials)),
+        let outcome = if replaced.await? {
+            Ok(SignedIn { user, at_ms })
+        } else {
+            Err((Some(user.id), SignInError::WrongCredentials))
         };
         self.noted(outcome, origin).await
     }
