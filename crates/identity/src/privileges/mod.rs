@@ -242,14 +242,13 @@ pub(crate) async fn ensure_may_manage_user(
     }
     let id = ObjectId::new(user.uuid());
     let mut target = powers::of(tx, tenant, id, Certainty::Possible).await?;
-    match &means {
+    if let Means::User(powers) = &means {
         // Helping users with their passwords is what a User Administrator is for, whatever data they work with.
-        Means::User(powers) => ensure_not_above(powers, &target, "the user"),
-        _ => {
-            // An owner makes credentials for what is owned.
-            powers::add_owned(tx, tenant, id, &mut target).await?;
-            ensure_covers(&means, &target, "the user")
-        }
+        ensure_not_above(powers, &target, "the user")
+    } else {
+        // An owner makes credentials for what is owned.
+        powers::add_owned(tx, tenant, id, &mut target).await?;
+        ensure_covers(&means, &target, "the user")
     }
 }
 
