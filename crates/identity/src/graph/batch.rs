@@ -166,7 +166,7 @@ fn part(value: &Value, base: &str) -> Result<Part, GraphError> {
     let url = text("url").map(|url| within(url).unwrap_or_else(|| url.to_owned()));
     let url = url.filter(|url| !url.contains("://") && !url.starts_with("//"));
     let url = url.ok_or_else(|| wrong("each request needs a 'url' relative to the version, such as /me"))?;
-    let url = if url.starts_with('/') { url.to_owned() } else { format!("/{url}") };
+    let url = if url.starts_with('/') { url.clone() } else { format!("/{url}") };
     // Spelled otherwise it is found out when it is sent (`Request::within_batch`).
     let path = url.split('?').next().unwrap_or_default();
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
