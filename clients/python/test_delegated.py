@@ -58,7 +58,7 @@ def person(server):
 
 @pytest.fixture(scope="module")
 def desktop(server):
-    return make_desktop(server, "Desktop viewer")
+    return make_desktop(server, "Desktop client of the tests")
 
 
 def public_app(server, client_id, authority=None):

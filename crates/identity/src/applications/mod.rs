@@ -181,12 +181,13 @@ impl Identity {
                 async move {
                     let mut application = locked(tx, tenant.id, target).await?;
                     let before = application.clone();
-                    application.properties = application.properties.merged(members)?;
+                    let members = without_own_ids(&application, members);
+                    application.properties = application.properties.merged(&members)?;
                     privileges::ensure_may_change_application(tx, tenant.id, stamp, &before, &application)
                         .await?;
                     save(tx, (tenant, *uris), &before, &application).await?;
                     keys.apply(tx, tenant.id, &application, stamp).await?;
-                    let detail = Some(changed(members));
+                    let detail = Some(changed(&members));
                     stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
                     credentials::attach(tx, &mut application).await?;
                     Ok(application)
@@ -511,4 +512,18 @@ pub(crate) async fn required(
     id: &str,
 ) -> Result<Application, IdentityError> {
     lookup(tx, tenant, id).await?.ok_or_else(|| IdentityError::not_found("application", id))
+}
+
+/// Leaves out IDs that say what is so already: clients that send back what they read do no harm.
+fn without_own_ids(application: &Application, members: &Map<String, Value>) -> Map<String, Value> {
+    let own = [("id", application.object_id.to_string()), ("appId", application.app_id.to_string())];
+    let is_own = |name: &str, value: &Value| {
+        own.iter()
+            .any(|(own, id)| *own == name && value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(id)))
+    };
+    members
+        .iter()
+        .filter(|(name, value)| !is_own(name, value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

@@ -83,7 +83,7 @@ async fn a_registration_over_the_wire() {
         assert_eq!(status(&none, 200)["value"], json!([]));
 
         let path = format!("/applications/{id}");
-        status(&session.patch(&path, json!({"notes": "n"})).await, 204);
+        status(&session.patch(&path, json!({"notes": "n", "id": id, "appId": app_id})).await, 204);
         let stale =
             preferring(&session, (Method::PATCH, &path), ("if-match", &etag), json!({"notes": "o"})).await;
         assert_eq!(status(&stale, 412)["error"]["code"], "PreconditionFailed");
@@ -97,7 +97,7 @@ async fn a_registration_over_the_wire() {
         assert_eq!(status(&seen, 200)["notes"], Value::Null);
 
         for (body, named) in [
-            (json!({"appId": app_id}), "appId"),
+            (json!({"appId": "11111111-1111-1111-1111-111111111111"}), "appId"),
             (json!({"publisherDomain": "x"}), "publisherDomain"),
             (json!({"web": {"redirectUri": "x"}}), "web.redirectUri"),
             (json!({"isFallbackPublicClient": "yes"}), "isFallbackPublicClient"),
