@@ -98,15 +98,57 @@ pub(crate) fn make_private_folder(path: &Path) -> std::io::Result<()> {
 
 /// Writes a file that only its owner may read, whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
+    let mut file = PrivateFile::beside(path)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    file.finish()
+}
+
+/// The same for content that comes in parts: it is written beside the place, and takes it when it is whole. Dropped
+/// before, it leaves nothing.
+pub(crate) struct PrivateFile {
+    /// Absent when it took its place.
+    beside: Option<PathBuf>,
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl PrivateFile {
+    pub(crate) fn beside(path: &Path) -> std::io::Result<Self> {
+        let beside = path.with_extension(format!("{}.new", std::process::id()));
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&beside)?;
+        Ok(Self { beside: Some(beside), path: path.to_owned(), file })
+    }
+
+    pub(crate) fn finish(mut self) -> std::io::Result<()> {
+        self.file.sync_all()?;
+        if let Some(beside) = &self.beside {
+            fs::rename(beside, &self.path)?;
+        }
+        self.beside = None;
+        Ok(())
+    }
+}
+
+impl std::io::Write for PrivateFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        if let Some(beside) = &self.beside {
+            let _ = fs::remove_file(beside);
+        }
+    }
 }
 
 /// The permission bits that others than the owner have.

@@ -16,6 +16,50 @@ pub(crate) fn line(text: impl AsRef<str>) {
         .and_then(|()| out.flush());
 }
 
+/// Standard output for results that come in parts. A reader that has gone away is no error here either.
+pub(crate) struct Output;
+
+impl std::io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match std::io::stdout().lock().write_all(bytes) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match std::io::stdout().lock().flush() {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Counts things under way on a terminal's standard error; elsewhere, and when it is dropped, nothing is left of it.
+pub(crate) struct Counter {
+    bar: ProgressBar,
+    name: &'static str,
+}
+
+impl Counter {
+    pub(crate) fn start(name: &'static str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, name }
+    }
+
+    pub(crate) fn set(&self, count: usize) {
+        self.bar.set_message(format!("{count} {}", self.name));
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// A line on standard error: what is not the command's result.
 pub(crate) fn note(text: impl AsRef<str>) {
     let mut err = std::io::stderr().lock();

@@ -63,9 +63,9 @@ pub use credentials::{
     KeyCredential, NewCertificate, NewSecret, SecretInfo,
 };
 pub use declarative::{
-    ConfigurationError, ConfigurationFile, ConfigurationPlan, Declaration, DeclaredKind, Desired, Input,
-    LabelSelector, LoadInput, MadeSecret, Manifest, ManifestAppId, PlannedAction, PlannedChange, Problem,
-    PropertyChange, SecretTarget, to_yaml,
+    ConfigurationError, ConfigurationExport, ConfigurationFile, ConfigurationPlan, DECLARED_MAX, Declaration,
+    DeclaredKind, Desired, Input, LabelSelector, LoadInput, MadeSecret, Manifest, ManifestAppId,
+    PlannedAction, PlannedChange, Problem, PropertyChange, SecretTarget, to_yaml,
 };
 pub use deleted::{DeletedKind, DeletedObject};
 pub use directory_objects::{DirectoryObject, GroupList};

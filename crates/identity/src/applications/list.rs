@@ -1,5 +1,8 @@
 //! Lists of applications.
 
+use hilum_kernel::TenantId;
+use hilum_storage::db::ReadTx;
+
 use super::{Application, sql};
 use crate::{
     Identity, IdentityError, credentials,
@@ -79,9 +82,18 @@ impl Identity {
     ) -> Result<Page<Application>, IdentityError> {
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
-        let page = query::page(&mut tx, &COLLECTION, tenant, query, sql::ROW).await?;
-        let mut page = page.try_map(|row| sql::read(&row))?;
+        let mut page = page(&mut tx, tenant, query).await?;
         credentials::attach_all(&mut tx, &mut page.items).await?;
         Ok(page)
     }
+}
+
+/// A page of applications without their credentials.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<Application>, IdentityError> {
+    let page = query::page(tx, &COLLECTION, tenant, query, sql::ROW).await?;
+    page.try_map(|row| sql::read(&row))
 }

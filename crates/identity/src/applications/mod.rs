@@ -30,14 +30,14 @@ use crate::{
 
 pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use filter::Comparison;
-pub(crate) use list::COLLECTION;
+pub(crate) use list::{COLLECTION, page};
 pub(crate) use merge::{parse, without_annotations};
 pub(crate) use rules::{Ground, Policy, check as check_rules};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
     SCHEMA, SCHEMA_WHOLE, by_app_id, by_app_ids, by_display_name, by_name, by_object_id, by_unique_name,
-    insert, list as select, lock, past_prefix, update,
+    insert, lock, past_prefix, update,
 };
 
 pub use filter::ApplicationFilter;

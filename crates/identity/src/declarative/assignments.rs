@@ -1,5 +1,7 @@
 //! Declared assignments and grants: they are there or not; only a grant's scopes can change.
 
+use std::sync::Arc;
+
 use hilum_audit::Action;
 use hilum_kernel::{AppRoleId, ObjectId};
 use serde_json::{Value, json};
@@ -18,22 +20,23 @@ pub(super) async fn role(run: &mut Run<'_>, at: usize) -> Result<(), Trouble> {
     let document = run.document_at(at)?;
     document.only(&["principal", "role", "scope"])?;
     let name = document.required("role")?;
-    let role = role_assignments::required_role(name)
-        .map_err(|_| document.problem("role", format!("there is no role '{name}'")))?;
+    let tenant = run.tenant();
+    let role = role_assignments::find_definition(run.tx, tenant, name)
+        .await?
+        .ok_or_else(|| document.problem("role", format!("there is no role '{name}'")))?;
     let principal = run.principal(document, "principal", document.required("principal")?).await?;
     let scope = document.optional("scope")?.unwrap_or("/").to_owned();
     let key = format!("{} {} {scope}", principal.id, role.id);
     run.claim(document, &key)?;
     let assignment = RoleAssignment {
         id: run.ids(at)?.0,
-        role,
+        role: Arc::new(role),
         principal_id: principal.id,
         principal_kind: principal.kind,
         scope,
         created_at: crate::timestamp(run.means.stamp.at_ms),
         principal_name: String::new(),
     };
-    let tenant = run.tenant();
     let grant_id = run.random_text();
     let made = role_assignments::declare(run.tx, tenant, &assignment, &grant_id, &run.means.stamp).await?;
     run.finish(document, &key, (!made).then_some(Value::Null), Value::Null, Vec::new()).await

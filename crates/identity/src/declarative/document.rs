@@ -8,13 +8,15 @@ use serde_json::{Map, Value};
 
 use super::yaml::{self, Content, Node};
 
-/// Objects of one run. Beyond that a directory is not written by hand.
-const DOCUMENTS_MAX: usize = 20_000;
+/// Objects of one run. Beyond that a directory is not written by hand; an export can be larger, and is applied in parts.
+pub const DECLARED_MAX: usize = 20_000;
 const LABELS_MAX: usize = 20;
 const LABEL_KEY_CHARS_MAX: usize = 63;
 const LABEL_VALUE_CHARS_MAX: usize = 256;
-/// Secrets, certificates, owners, members written into one document.
+/// Secrets and certificates written into one document.
 const ITEMS_MAX: usize = 1000;
+/// As many members as a group can have.
+const NAMES_MAX: usize = 100_000;
 /// Recommended (sheet §5.1); two years are the most.
 const SECRET_LIFETIME_DAYS: i64 = 180;
 
@@ -233,8 +235,8 @@ impl Document {
         let wrong = || self.problem(member, format!("{member} must be a list of names"));
         let Some(value) = self.members.get(member) else { return Ok(None) };
         let items = value.as_array().ok_or_else(wrong)?;
-        if items.len() > ITEMS_MAX {
-            return Err(self.problem(member, format!("{member} may name at most {ITEMS_MAX}")));
+        if items.len() > NAMES_MAX {
+            return Err(self.problem(member, format!("{member} may name at most {NAMES_MAX}")));
         }
         items
             .iter()
@@ -297,7 +299,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn file(&mut self, file: &ConfigurationFile) {
         let name: Arc<str> = file.name.as_str().into();
-        match yaml::read(&file.text, DOCUMENTS_MAX) {
+        match yaml::read(&file.text, DECLARED_MAX) {
             Err(mistake) => self.problem(&name, mistake.line, mistake.text),
             Ok(nodes) => {
                 for node in nodes {
@@ -367,8 +369,8 @@ impl Reading<'_> {
     }
 
     fn document(&mut self, file: &Arc<str>, kind: DeclaredKind, node: Node) {
-        if self.documents.len() >= DOCUMENTS_MAX {
-            return self.problem(file, node.line, format!("there may be at most {DOCUMENTS_MAX} objects"));
+        if self.documents.len() >= DECLARED_MAX {
+            return self.problem(file, node.line, format!("there may be at most {DECLARED_MAX} objects"));
         }
         let Value::Object(mut members) = node.to_value() else {
             return self.problem(file, node.line, format!("{kind} must be an object"));

@@ -35,19 +35,24 @@ use futures::FutureExt as _;
 use hilum_audit::Actor;
 use hilum_kernel::{AppId, CredentialId, Secret};
 use hilum_storage::db::DbError;
-use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{Identity, IdentityError, credentials::passwords::HashedPassword};
 
-pub use document::{ConfigurationFile, DeclaredKind, Desired, Input, LoadInput, Problem, SecretTarget};
+pub use document::{
+    ConfigurationFile, DECLARED_MAX, DeclaredKind, Desired, Input, LoadInput, Problem, SecretTarget,
+};
+pub use export::ConfigurationExport;
 pub(crate) use labels::SCHEMA;
 #[cfg(test)]
 pub(crate) use labels::STATEMENTS;
 pub use manifest::{Manifest, ManifestAppId};
 pub use plan::{ConfigurationPlan, PlannedAction, PlannedChange, PropertyChange};
 pub use write::to_yaml;
+
+/// Objects and labels read at once. Databases allow thousands of values in a statement.
+const PAGE: usize = 500;
 
 /// Which objects that no file declares are to go: those that carry all of these labels.
 pub type LabelSelector = std::collections::BTreeMap<String, String>;
@@ -79,6 +84,8 @@ pub struct Declaration {
     pub(super) prune: Option<LabelSelector>,
     /// For each document: the object's ID and the client ID it gets where it is made.
     pub(super) ids: Arc<Vec<(Uuid, Uuid)>>,
+    /// Rows read at once where all are looked at.
+    page: usize,
 }
 
 /// A secret that was made; to be written where its declaration says, and taken back where that fails.
@@ -105,7 +112,7 @@ impl Identity {
     pub fn declare(&self, desired: Desired, prune: Option<LabelSelector>) -> Declaration {
         let random = &self.0.random;
         let ids = desired.documents.iter().map(|_| (random.uuid(), random.uuid())).collect();
-        Declaration { desired: Arc::new(desired), prune, ids: Arc::new(ids) }
+        Declaration { desired: Arc::new(desired), prune, ids: Arc::new(ids), page: PAGE }
     }
 
     /// What applying would do.
@@ -166,10 +173,8 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError::Db`].
-    pub async fn export_configuration(&self) -> Result<Vec<Value>, IdentityError> {
-        let tenant = self.tenant().await?.clone();
-        let now = self.0.clock.now();
-        export::export(&mut self.0.db.snapshot().await?, &tenant, &self.0.origin, now).await
+    pub async fn export_configuration(&self) -> Result<ConfigurationExport, IdentityError> {
+        ConfigurationExport::start(self, PAGE).await
     }
 
     async fn means(
@@ -184,6 +189,7 @@ impl Identity {
             passwords,
             stamp: self.stamp(actor),
             identity: self.clone(),
+            page: declaration.page,
         })
     }
 

@@ -22,7 +22,7 @@ pub(super) async fn prune(run: &mut Run<'_>) -> Result<(), ConfigurationError> {
     let Some(selector) = run.means.declaration.prune.clone() else { return Ok(()) };
     let tenant = run.tenant();
     for kind in DeclaredKind::ALL.iter().rev() {
-        for id in labels::with_labels(run.tx, tenant, *kind, &selector).await? {
+        for id in labels::with_labels(run.tx, tenant, (*kind, &selector), run.means.page).await? {
             if run.is_claimed(*kind, &id) {
                 continue;
             }

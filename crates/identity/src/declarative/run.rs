@@ -29,6 +29,8 @@ pub(super) struct Means {
     pub(super) stamp: Stamp,
     /// For chance and keys.
     pub(super) identity: Identity,
+    /// How many rows are read at once where all are looked at.
+    pub(super) page: usize,
 }
 
 /// What came of it.

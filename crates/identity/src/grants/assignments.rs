@@ -145,10 +145,19 @@ impl Identity {
             AssignmentEnd::Principal(id) => query.within(OF_PRINCIPAL, id),
             AssignmentEnd::Resource(id) => query.within(OF_RESOURCE, id),
         };
-        let page = crate::query::page(&mut tx, &COLLECTION, tenant, &query, sql::ASSIGNMENT_COLUMNS).await?;
-        let page = page.try_map(|row| sql::read_assignment(&row))?;
+        let page = page(&mut tx, tenant, &query).await?;
         Ok(Page { items: named(&mut tx, tenant, page.items).await?, next: page.next, total: page.total })
     }
+}
+
+/// A page of assignments, without names.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<AppRoleAssignment>, IdentityError> {
+    let page = crate::query::page(tx, &COLLECTION, tenant, query, sql::ASSIGNMENT_COLUMNS).await?;
+    Ok(page.try_map(|row| sql::read_assignment(&row))?)
 }
 
 async fn create(

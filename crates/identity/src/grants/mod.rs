@@ -23,12 +23,11 @@ use crate::{
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_LISTS, all_grants as all, assignments_to, delete_assignment, delete_of_principal,
-    grant as find, insert_assignment,
+    SCHEMA, SCHEMA_LISTS, delete_assignment, delete_of_principal, grant as find, insert_assignment,
 };
 
-pub(crate) use assignments::COLLECTION as APP_ROLE_ASSIGNMENTS;
-pub(crate) use permissions::COLLECTION as PERMISSION_GRANTS;
+pub(crate) use assignments::{COLLECTION as APP_ROLE_ASSIGNMENTS, page as page_of_assignments};
+pub(crate) use permissions::{COLLECTION as PERMISSION_GRANTS, page as page_of_grants};
 
 pub use assignments::{AssignmentEnd, NamedAssignment, NewAppRoleAssignment};
 pub use permissions::PermissionGrantRequest;

@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{ObjectId, TenantId};
-use hilum_storage::db::WriteTx;
+use hilum_storage::db::{ReadTx, WriteTx};
 
 use super::{ConsentKind, PermissionGrant, check_scopes, resource, sql};
 use crate::{
@@ -103,9 +103,18 @@ impl Identity {
     ) -> Result<Page<PermissionGrant>, IdentityError> {
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
-        let page = crate::query::page(&mut tx, &COLLECTION, tenant, query, sql::GRANT_COLUMNS).await?;
-        Ok(page.try_map(|row| sql::read_grant(&row))?)
+        page(&mut tx, tenant, query).await
     }
+}
+
+/// A page of grants.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<PermissionGrant>, IdentityError> {
+    let page = crate::query::page(tx, &COLLECTION, tenant, query, sql::GRANT_COLUMNS).await?;
+    Ok(page.try_map(|row| sql::read_grant(&row))?)
 }
 
 async fn create(

@@ -57,8 +57,6 @@ const INSERT_ASSIGNMENT: Sql = "INSERT INTO app_role_assignment
     ON CONFLICT (principal_id, resource_id, app_role_id) DO NOTHING";
 const ASSIGNMENTS_OF: Sql = "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
     FROM app_role_assignment WHERE principal_id = $1 ORDER BY created_at_ms, id LIMIT 10000";
-const ASSIGNMENTS_TO: Sql = "SELECT id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms
-    FROM app_role_assignment WHERE resource_id = $1 ORDER BY created_at_ms, id LIMIT 100000";
 const DELETE_ASSIGNMENT: Sql =
     "DELETE FROM app_role_assignment WHERE principal_id = $1 AND resource_id = $2 AND app_role_id = $3";
 const DELETE_ASSIGNMENTS_OF: Sql =
@@ -77,7 +75,6 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     DELETE_GRANTS_OF,
     INSERT_ASSIGNMENT,
     ASSIGNMENTS_OF,
-    ASSIGNMENTS_TO,
     DELETE_ASSIGNMENT,
     DELETE_ASSIGNMENTS_OF,
 ];
@@ -89,7 +86,7 @@ pub(crate) async fn grants_of_client(
     tx.fetch_all(GRANTS_OF_CLIENT, &[client.into()]).await?.iter().map(read_grant).collect()
 }
 
-pub(crate) async fn all_grants(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<PermissionGrant>, DbError> {
+pub(super) async fn all_grants(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<PermissionGrant>, DbError> {
     tx.fetch_all(ALL_GRANTS, &[tenant.into()]).await?.iter().map(read_grant).collect()
 }
 
@@ -197,13 +194,6 @@ pub(crate) async fn assignments_of(
     principal: ObjectId,
 ) -> Result<Vec<AppRoleAssignment>, DbError> {
     tx.fetch_all(ASSIGNMENTS_OF, &[principal.into()]).await?.iter().map(read_assignment).collect()
-}
-
-pub(crate) async fn assignments_to(
-    tx: &mut ReadTx,
-    resource: ObjectId,
-) -> Result<Vec<AppRoleAssignment>, DbError> {
-    tx.fetch_all(ASSIGNMENTS_TO, &[resource.into()]).await?.iter().map(read_assignment).collect()
 }
 
 pub(crate) async fn delete_assignment(

@@ -1,6 +1,7 @@
 //! Lists of groups.
 
-use hilum_storage::db::Sql;
+use hilum_kernel::TenantId;
+use hilum_storage::db::{ReadTx, Sql};
 
 use super::{Group, sql};
 use crate::{
@@ -66,8 +67,16 @@ impl Identity {
     /// A page of groups.
     pub(crate) async fn page_groups(&self, query: &ListQuery) -> Result<Page<Group>, IdentityError> {
         let tenant = self.tenant().await?.id;
-        let mut tx = self.0.db.read().await?;
-        let page = query::page(&mut tx, &COLLECTION, tenant, query, sql::COLUMNS).await?;
-        page.try_map(|row| Ok(sql::read(&row)?))
+        page(&mut self.0.db.read().await?, tenant, query).await
     }
+}
+
+/// A page of groups.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<Group>, IdentityError> {
+    let page = query::page(tx, &COLLECTION, tenant, query, sql::COLUMNS).await?;
+    page.try_map(|row| Ok(sql::read(&row)?))
 }

@@ -25,14 +25,14 @@ use crate::{Identity, IdentityError, Stamp, privileges, role_assignments};
 
 pub(crate) use deletion::{delete, forget_deleted, restore, view_deleted};
 pub(crate) use details::shape;
-pub(crate) use list::{COLLECTION, OF_GROUP, OF_MEMBER, OF_OWNER, OWNING_GROUP};
+pub(crate) use list::{COLLECTION, OF_GROUP, OF_MEMBER, OF_OWNER, OWNING_GROUP, page};
 pub use members::Relation;
 pub(crate) use members::{Edge, Steps, add, remove};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_DETAILS, all, by_id, by_ids, by_name, by_unique_name, containing, edges, forget,
-    has_member, inner, owns, park, transitive_members, unpark,
+    SCHEMA, SCHEMA_DETAILS, by_id, by_ids, by_name, by_unique_name, containing, edges, forget, has_member,
+    inner, owns, park, transitive_members, unpark,
 };
 
 /// A group.

@@ -60,9 +60,6 @@ const BY_NAME: Sql = "SELECT id, display_name, mail_nickname, description, creat
     WHERE display_name_folded = $1 AND tenant_id = $2 ORDER BY id LIMIT 2";
 const BY_UNIQUE_NAME: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
     assignable_to_role, unique_name FROM directory_group WHERE unique_name_folded = $1 AND tenant_id = $2";
-const ALL: Sql = "SELECT id, display_name, mail_nickname, description, created_at_ms, visibility,
-    assignable_to_role, unique_name FROM directory_group
-    WHERE tenant_id = $1 ORDER BY display_name_folded, id LIMIT 100000";
 const INSERT: Sql = "INSERT INTO directory_group (id, tenant_id, display_name, display_name_folded, mail_nickname,
     mail_nickname_folded, description, created_at_ms, visibility, assignable_to_role, unique_name, unique_name_folded)
     VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
@@ -137,7 +134,6 @@ const LEVEL_DOWN: Sql =
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[
-    ALL,
     BY_NAME,
     BY_UNIQUE_NAME,
     BY_ID,
@@ -207,10 +203,6 @@ pub(crate) async fn by_unique_name(
 }
 
 /// All groups, by name.
-pub(crate) async fn all(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<Group>, DbError> {
-    tx.fetch_all(ALL, &[tenant.into()]).await?.iter().map(read).collect()
-}
-
 pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, group: &Group) -> Result<(), IdentityError> {
     let row = [
         group.id.into(),

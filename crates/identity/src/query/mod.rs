@@ -82,6 +82,12 @@ pub(crate) struct Within {
 }
 
 impl ListQuery {
+    /// Everything, `top` items at a time, in the order of a property.
+    pub(crate) fn all(top: usize, property: &str, after: Option<Cursor>) -> Self {
+        let order = OrderBy { property: property.to_owned(), descending: false };
+        Self { top, order: Some(order), after, ..Self::default() }
+    }
+
     /// Only items whose ID is among those that `select`, followed by `value`, selects.
     pub(crate) fn within(mut self, select: Sql, value: impl Into<Value>) -> Self {
         self.within.push(Within { select, value: value.into() });

@@ -233,9 +233,14 @@ pub(crate) async fn remove_selected(
     Ok(all)
 }
 
-/// All assignments, oldest first, without the principals' names.
-pub(crate) async fn all(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<RoleAssignment>, DbError> {
-    sql::select(tx, tenant, &sql::Selection::default()).await
+/// Assignments in the order of their IDs, behind one, without the principals' names.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Vec<RoleAssignment>, DbError> {
+    sql::page(tx, tenant, after.unwrap_or_default(), limit).await
 }
 
 fn check_scope(scope: &str) -> Result<(), IdentityError> {

@@ -84,6 +84,19 @@ pub(crate) async fn select(
     tx.fetch_all_of(&statement).await?.iter().map(read).collect()
 }
 
+/// In the order of their IDs, behind one.
+pub(super) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    after: Uuid,
+    limit: usize,
+) -> Result<Vec<RoleAssignment>, DbError> {
+    let mut statement = Statement::new(COLUMNS);
+    statement.bind(tenant).push(" AND a.id > ").bind(after.to_string());
+    statement.push(" ORDER BY a.id LIMIT ").bind(i64::try_from(limit.min(LIST_MAX)).unwrap_or(i64::MAX));
+    tx.fetch_all_of(&statement).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn insert(
     tx: &mut WriteTx,
     tenant: TenantId,

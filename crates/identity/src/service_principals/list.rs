@@ -1,5 +1,8 @@
 //! Lists of service principals.
 
+use hilum_kernel::TenantId;
+use hilum_storage::db::ReadTx;
+
 use super::{ServicePrincipal, ServicePrincipalFilter, attach, lookup_by_name, sql};
 use crate::{
     Identity, IdentityError,
@@ -74,9 +77,18 @@ impl Identity {
     ) -> Result<Page<ServicePrincipal>, IdentityError> {
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
-        let page = crate::query::page(&mut tx, &COLLECTION, tenant, query, sql::READ).await?;
-        let mut page = page.try_map(|row| sql::read(&row))?;
+        let mut page = page(&mut tx, tenant, query).await?;
         attach(&mut tx, tenant, &mut page.items).await?;
         Ok(page)
     }
+}
+
+/// A page of service principals, without what comes from the application, and without credentials.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<ServicePrincipal>, IdentityError> {
+    let page = crate::query::page(tx, &COLLECTION, tenant, query, sql::READ).await?;
+    Ok(page.try_map(|row| sql::read(&row))?)
 }

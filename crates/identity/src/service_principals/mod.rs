@@ -31,11 +31,11 @@ use crate::{
 };
 
 pub(crate) use deletion::{delete_with_application, forget, restore, view_deleted};
-pub(crate) use list::COLLECTION;
+pub(crate) use list::{COLLECTION, page};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_WHOLE, by_app_id, by_id, insert, list as select, lock, rename, update as save,
+    SCHEMA, SCHEMA_WHOLE, by_app_id, by_app_ids, by_id, insert, lock, rename, update as save,
 };
 
 pub use details::{SamlSettings, ServicePrincipalDetails};

@@ -72,6 +72,17 @@ pub(crate) async fn by_id(
     Ok(list(tx, tenant, &ServicePrincipalFilter::Id(id), Some(1)).await?.pop())
 }
 
+/// Those of these applications, in no order, the rows alone.
+pub(crate) async fn by_app_ids(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    ids: &[AppId],
+) -> Result<Vec<ServicePrincipal>, DbError> {
+    let mut statement = Statement::new(COLUMNS);
+    statement.bind(tenant).push(" AND app_id IN (").bind_list(ids.iter().copied()).push(")");
+    tx.fetch_all_of(&statement).await?.iter().map(read).collect()
+}
+
 /// The rows alone, without what comes from the application.
 pub(crate) async fn list(
     tx: &mut ReadTx,

@@ -1,5 +1,8 @@
 //! Lists of users.
 
+use hilum_kernel::TenantId;
+use hilum_storage::db::ReadTx;
+
 use super::{User, sql};
 use crate::{
     Identity, IdentityError,
@@ -46,8 +49,16 @@ impl Identity {
     /// A page of users.
     pub(crate) async fn page_users(&self, query: &ListQuery) -> Result<Page<User>, IdentityError> {
         let tenant = self.tenant().await?.id;
-        let mut tx = self.0.db.read().await?;
-        let page = query::page(&mut tx, &COLLECTION, tenant, query, sql::COLUMNS).await?;
-        page.try_map(|row| Ok(sql::read(&row)?))
+        page(&mut self.0.db.read().await?, tenant, query).await
     }
+}
+
+/// A page of users.
+pub(crate) async fn page(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    query: &ListQuery,
+) -> Result<Page<User>, IdentityError> {
+    let page = query::page(tx, &COLLECTION, tenant, query, sql::COLUMNS).await?;
+    page.try_map(|row| Ok(sql::read(&row)?))
 }

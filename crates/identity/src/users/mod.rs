@@ -31,12 +31,12 @@ use crate::{
 pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use details::{DEFAULT_SELECT, shape};
 pub use details::{UserDetails, UserType};
-pub(crate) use list::COLLECTION;
+pub(crate) use list::{COLLECTION, page};
 pub(crate) use passwords::{check as check_password_rules, replace_own as replace_own_password};
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert, list as select};
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
