@@ -408,6 +408,7 @@ def test_terraform_makes_a_service_principal_and_its_grants(terraform, server):
         "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
         "owners@odata.bind": [f"{server.url}/v1.0/directoryObjects/{me}"]}, ODATA)
     assert terraform.ok("GET", f"/servicePrincipals/{principal['id']}")["tags"] == ["WindowsAzureActiveDirectoryIntegratedApp"]
+    assert [one["id"] for one in terraform.ok("GET", f"/servicePrincipals/{principal['id']}/owners")["value"]] == [me]
 
     graph = principal_of(terraform, GRAPH_APP_ID, "appRoles")
     [role] = [role for role in graph["appRoles"] if role["value"] == "Application.Read.All"]

@@ -85,13 +85,26 @@ pub struct Permission {
 /// What is done to a registration inside its transaction.
 type Change<C> = fn(&mut ApplicationProperties, &C) -> Result<(), IdentityError>;
 
-/// Who owns a new registration.
+/// Who owns a new application or service principal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owners {
     /// Who makes it, if that one may only look after what it owns.
     pub creator: Option<ObjectId>,
     /// Others.
     pub others: Vec<ObjectId>,
+}
+
+impl Owners {
+    /// Each of them once, the creator first.
+    pub(crate) fn all(&self) -> Vec<ObjectId> {
+        let mut all: Vec<ObjectId> = Vec::with_capacity(self.others.len() + 1);
+        for id in self.creator.iter().chain(&self.others) {
+            if !all.contains(id) {
+                all.push(*id);
+            }
+        }
+        all
+    }
 }
 
 /// Whether an object was there.
@@ -416,9 +429,7 @@ async fn create(
             "the caller owns 250 objects already: delete some, or ask an administrator",
         ));
     }
-    let mut all: Vec<ObjectId> = new.owners.creator.into_iter().collect();
-    all.extend(new.owners.others.iter().filter(|id| new.owners.creator != Some(**id)));
-    for owner in all {
+    for owner in new.owners.all() {
         let object = Owned { id: application.object_id, kind: OwnedKind::Application };
         let owner = owners::resolve(tx, tenant.id, owner).await?;
         owners::add(tx, tenant.id, object, owner, new.stamp.at_ms).await?;

@@ -18,6 +18,8 @@ const ITEMS_MAX: usize = 1_000;
 const BATCH_ITEMS_MAX: usize = 20 * ITEMS_MAX;
 /// How many objects may be bound in one request, as in Graph.
 const BOUND_MAX: usize = 20;
+/// What marks references in a body.
+const BIND: &str = "@odata.bind";
 
 /// What a body holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +111,7 @@ impl Body {
     /// # Errors
     /// 400 for anything that names no object, or too many.
     pub(crate) fn bound(&self, property: &str) -> Result<Vec<ObjectId>, GraphError> {
-        let name = format!("{property}@odata.bind");
+        let name = format!("{property}{BIND}");
         let Some(value) = self.annotation(&name) else { return Ok(Vec::new()) };
         let wrong = || {
             GraphError::request(format!("'{name}' must be an array of at most {BOUND_MAX} URLs of objects."))
@@ -120,6 +122,23 @@ impl Body {
 }
 
 impl Body {
+    /// Refuses what is bound to any property but these, at any depth: nobody would read it.
+    ///
+    /// # Errors
+    /// 400, naming what cannot be bound here.
+    pub(super) fn binds_only(&self, properties: &[&str]) -> Result<(), GraphError> {
+        let known =
+            |name: &str| name.strip_suffix(BIND).is_some_and(|property| properties.contains(&property));
+        let members = self.sent.iter().flatten();
+        let unknown = members.filter(|(name, _)| !known(name)).find_map(|(name, value)| binding(name, value));
+        match unknown {
+            Some(name) => Err(GraphError::bad_request(format!(
+                "The annotation '{name}' is not supported here: add the reference by a request of its own ($ref)."
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn annotation(&self, name: &str) -> Option<&Value> {
         self.sent.as_ref()?.get(name)
     }
@@ -143,6 +162,18 @@ fn object_of(url: &str) -> Option<ObjectId> {
 
 fn is_annotation(name: &str) -> bool {
     name.starts_with('@') || name.contains("@odata.")
+}
+
+/// The first reference in a member. Bodies are no deeper than [`DEPTH_MAX`].
+fn binding<'a>(name: &'a str, value: &'a Value) -> Option<&'a str> {
+    if name.contains(BIND) {
+        return Some(name);
+    }
+    match value {
+        Value::Object(members) => members.iter().find_map(|(name, value)| binding(name, value)),
+        Value::Array(items) => items.iter().find_map(|item| binding("", item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 /// Limits, and what no column can hold.

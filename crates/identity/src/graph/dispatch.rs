@@ -127,6 +127,9 @@ async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result
         }
         Denied::Privileges => GraphError::forbidden(),
     })?;
+    if request.surface == Surface::Graph && operation.path != BATCH {
+        request.body.binds_only(operation.bindable())?;
+    }
     let mut options = match request.surface {
         Surface::Graph => Options::parse(&request.query)?,
         Surface::Arm => Options::unread(&request.query)?,

@@ -21,3 +21,16 @@ pub(crate) struct Operation {
     /// What it does.
     pub(crate) handler: Handler,
 }
+
+impl Operation {
+    /// The navigation properties that its body may bind (`owners@odata.bind`). What is bound to anything else is refused:
+    /// a caller that believes it named owners must not find out later that it did not.
+    pub(super) fn bindable(&self) -> &'static [&'static str] {
+        match (&self.method, self.path) {
+            (&Method::POST, "/applications" | "/servicePrincipals") => &["owners"],
+            (&Method::POST, "/groups") => &["members", "owners"],
+            (&Method::PATCH, "/groups/{group}") => &["members"],
+            _ => &[],
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::{
     Access, Answer, Call, GraphError, Operation,
     applications::{expanded, owner_of, target},
 };
-use crate::{IdentityError, ServicePrincipal, json, service_principals, target::Name};
+use crate::{IdentityError, Owners, ServicePrincipal, json, service_principals, target::Name};
 
 const ENTITY: &str = "servicePrincipals/$entity";
 
@@ -97,10 +97,11 @@ async fn create(call: Call) -> Result<Answer, GraphError> {
         None => return Err(wrong("must name the application").into()),
     };
     let application = crate::Target::new(Name::AppId(app_id)).owned_by(owner_of(call.reach));
-    let made = call.identity.create_service_principal_with(&call.actor, application, &members).await;
+    let owners = Owners { creator: owner_of(call.reach), others: call.body.bound("owners")? };
+    let made = call.identity.create_service_principal_with(&call.actor, application, &members, owners).await;
     let principal = made.map_err(|error| match error {
         // Graph's answer to a body that names nothing is not that the path names nothing.
-        IdentityError::NotFound { .. } => {
+        IdentityError::NotFound { kind: "application", .. } => {
             wrong("references an application that does not exist in this tenant; only those of this tenant can be used")
         }
         other => other,

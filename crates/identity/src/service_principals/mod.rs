@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    Application, CertificateInfo, Identity, IdentityError, OwnedKind, SecretInfo, Stamp, Target,
+    Application, CertificateInfo, Identity, IdentityError, OwnedKind, Owners, SecretInfo, Stamp, Target,
     applications::{self, Comparison},
     credentials,
     owners::{self, Owned},
@@ -152,11 +152,11 @@ impl Identity {
         actor: &Actor,
         application: &str,
     ) -> Result<ServicePrincipal, IdentityError> {
-        self.create_service_principal_with(actor, application.into(), &Map::new()).await
+        self.create_service_principal_with(actor, application.into(), &Map::new(), Owners::default()).await
     }
 
-    /// The same, with members as in the body of Graph's `POST /servicePrincipals`. The conditions of `application` hold
-    /// for the application: an owner of it becomes the owner of the principal, too.
+    /// The same, with members as in the body of Graph's `POST /servicePrincipals`, and with owners. The conditions of
+    /// `application` hold for the application.
     ///
     /// # Errors
     /// As [`Identity::create_service_principal`]; [`IdentityError::Invalid`] for members that are refused.
@@ -165,14 +165,15 @@ impl Identity {
         actor: &Actor,
         application: Target,
         members: &Map<String, Value>,
+        owners: Owners,
     ) -> Result<ServicePrincipal, IdentityError> {
         let tenant = self.tenant().await?.id;
         let id = ObjectId::new(self.0.random.uuid());
-        let input = (tenant, id, application, members.clone(), self.stamp(actor));
+        let input = (tenant, id, application, (members.clone(), owners), self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, id, application, members, stamp)| {
-                create(tx, *tenant, (*id, application), members, stamp).boxed()
+            .write(input, |tx, (tenant, id, application, (members, owners), stamp)| {
+                create(tx, *tenant, (*id, application), (members, owners), stamp).boxed()
             })
             .await
     }
@@ -251,7 +252,7 @@ async fn create(
     tx: &mut WriteTx,
     tenant: TenantId,
     (id, target): (ObjectId, &Target),
-    members: &Map<String, Value>,
+    (members, owners): (&Map<String, Value>, &Owners),
     stamp: &Stamp,
 ) -> Result<ServicePrincipal, IdentityError> {
     let application = applications::named(tx, tenant, &target.name).await?;
@@ -259,7 +260,11 @@ async fn create(
     let plain = of(&application, id, crate::timestamp(stamp.at_ms));
     let mut principal = details::changed(&plain, members)?;
     insert(tx, tenant, &principal).await?;
-    if let Some(owner) = target.owner {
+    if !owners.others.is_empty() {
+        // As when an owner is added later: who owns it can act as it.
+        privileges::ensure_may_control(tx, tenant, stamp, principal.app_id).await?;
+    }
+    for owner in owners.all() {
         let object = Owned { id, kind: OwnedKind::ServicePrincipal };
         let owner = owners::resolve(tx, tenant, owner).await?;
         owners::add(tx, tenant, object, owner, stamp.at_ms).await?;

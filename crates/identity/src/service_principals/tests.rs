@@ -174,3 +174,87 @@ async fn changes_at_the_same_time_are_not_lost() {
         assert_eq!((&after["description"], &after["alternativeNames"]), (&json!("d"), &json!(["n"])));
     }
 }
+
+#[tokio::test]
+async fn a_principal_is_made_with_its_owners() {
+    for fixture in fixtures().await {
+        let client = fixture.client("terraform").await;
+        let session = fixture.as_app(&client, &["Application.ReadWrite.OwnedBy"]).await;
+        let admin = fixture.identity.find_user("admin@contoso.local").await.unwrap().id.to_string();
+        let own = client.principal.id.to_string();
+        let bound = |ids: &[&str]| {
+            let urls = ids.iter().map(|id| format!("https://localhost:8443/v1.0/directoryObjects/{id}"));
+            urls.collect::<Vec<_>>()
+        };
+        let made = session.post("/applications", json!({"displayName": "mine"})).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        let app_id = made.json()["appId"].clone();
+        let nobody = "11111111-1111-1111-1111-111111111111";
+        let refused = session
+            .post("/servicePrincipals", json!({"appId": app_id, "owners@odata.bind": bound(&[nobody])}))
+            .await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{}", refused.text);
+        // The creator, named again, is an owner once.
+        let made = session
+            .post("/servicePrincipals", json!({"appId": app_id, "owners@odata.bind": bound(&[&own, &admin])}))
+            .await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        let path = format!("/servicePrincipals/{}", made.json()["id"].as_str().unwrap());
+        let owners = session.get(&format!("{path}/owners?$select=id")).await.json();
+        let mut ids: Vec<&str> =
+            owners["value"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        let mut expected = vec![own.as_str(), admin.as_str()];
+        expected.sort_unstable();
+        assert_eq!(ids, expected);
+    }
+}
+
+#[tokio::test]
+async fn owners_are_bound_only_by_who_may_add_them() {
+    for fixture in fixtures().await {
+        // Somebody else's application, whose principal an administrator removed, is not taken over by making it anew.
+        let client = fixture.client("manager").await;
+        let session = fixture.as_app(&client, &["Application.ReadWrite.OwnedBy"]).await;
+        let text = r#"{"displayName":"not mine"}"#;
+        let other = fixture.identity.create_application(&actor(), &members(text)).await.unwrap();
+        let link = format!("https://localhost:8443/v1.0/directoryObjects/{}", client.principal.id);
+        let body = json!({"appId": other.app_id.to_string(), "owners@odata.bind": [link]});
+        let refused = session.post("/servicePrincipals", body.clone()).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        let session = fixture.as_app(&client, &["Application.ReadWrite.All"]).await;
+        let made = session.post("/servicePrincipals", body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_bound_to_anything_else_is_refused() {
+    for fixture in fixtures().await {
+        let session = fixture.as_admin_with_all_scopes().await;
+        let client = fixture.client("client").await;
+        let text = r#"{"displayName":"plain"}"#;
+        let plain = fixture.identity.create_application(&actor(), &members(text)).await.unwrap();
+        let url = "https://localhost:8443/v1.0/directoryObjects/11111111-1111-1111-1111-111111111111";
+        let user = json!({"displayName": "u", "userPrincipalName": "u@contoso.local", "mailNickname": "u",
+            "accountEnabled": true, "passwordProfile": {"password": "correct horse battery"}});
+        let group =
+            json!({"displayName": "g", "mailNickname": "g", "mailEnabled": false, "securityEnabled": true});
+        for (path, mut body, bind) in [
+            ("/applications", json!({"displayName": "a"}), "members@odata.bind"),
+            ("/servicePrincipals", json!({"appId": plain.app_id.to_string()}), "memberOf@odata.bind"),
+            ("/groups", group, "acceptedSenders@odata.bind"),
+            ("/users", user, "manager@odata.bind"),
+        ] {
+            body[bind] = json!([url]);
+            let refused = session.post(path, body).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}: {}", refused.text);
+            assert!(refused.text.contains(bind), "{path}: {}", refused.text);
+        }
+        let path = format!("/applications(appId='{}')", client.id());
+        for body in [json!({"owners@odata.bind": [url]}), json!({"web": {"owners@odata.bind": [url]}})] {
+            let refused = session.patch(&path, body).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        }
+    }
+}
