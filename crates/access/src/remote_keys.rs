@@ -62,6 +62,8 @@ pub struct RemoteKeysOptions {
     pub extra_roots_pem: Option<Vec<u8>>,
     /// Where keys may come over plain HTTP.
     pub plain_http: PlainHttp,
+    /// How many redirects are followed.
+    pub redirects_max: usize,
 }
 
 /// To whom plain HTTP may be spoken.
@@ -87,6 +89,7 @@ impl Default for RemoteKeysOptions {
             wait_max: Duration::from_secs(5),
             extra_roots_pem: None,
             plain_http: PlainHttp::Loopback,
+            redirects_max: REDIRECTS_MAX,
         }
     }
 }
@@ -156,9 +159,9 @@ impl RemoteKeys {
         options: RemoteKeysOptions,
     ) -> Result<Self, RemoteKeysError> {
         permitted(at.url().as_str(), options.plain_http)?;
-        let plain_http = options.plain_http;
+        let (plain_http, redirects_max) = (options.plain_http, options.redirects_max);
         let follow = redirect::Policy::custom(move |attempt| {
-            if attempt.previous().len() > REDIRECTS_MAX
+            if attempt.previous().len() > redirects_max
                 || permitted(attempt.url().as_str(), plain_http).is_err()
             {
                 attempt.stop()

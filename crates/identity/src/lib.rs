@@ -38,10 +38,12 @@ mod users;
 mod testing;
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, OnceLock},
 };
 
+use hilum_access::KeySource;
 use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
 use hilum_jose::MasterKey;
 use hilum_kernel::{Clock, Random};
@@ -111,9 +113,14 @@ pub struct Parts {
     pub master_key: MasterKey,
     /// Where tokens issued and refused are noted.
     pub audit: AuditLog,
+    /// The issuers whose assertions may stand for applications (`federatedIdentityCredentials`), and their keys.
+    pub federated_issuers: FederatedIssuers,
     /// The rest.
     pub settings: Settings,
 }
+
+/// Where the keys of issuers come from, by `iss`.
+pub type FederatedIssuers = BTreeMap<String, Arc<dyn KeySource>>;
 
 /// Settings of the identity platform.
 #[derive(Debug, Clone)]
@@ -134,6 +141,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) audit: AuditLog,
+    pub(crate) federated_issuers: FederatedIssuers,
     pub(crate) origin: Arc<str>,
     pub(crate) identifier_uris: IdentifierUriPolicy,
     /// Seals signing keys.
@@ -180,6 +188,7 @@ impl Identity {
             clock: parts.clock,
             random: parts.random,
             audit: parts.audit,
+            federated_issuers: parts.federated_issuers,
             origin: parts.settings.origin,
             identifier_uris: parts.settings.identifier_uris,
             tenant: OnceLock::new(),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+use hilum_access::{InProcessKeys, KeyHint, KeySource, KeysUnavailable};
 use hilum_audit::{Actor, AuditLog};
-use hilum_jose::MasterKey;
+use hilum_jose::{MasterKey, SigningKey, Validity, VerifyingKey};
 use hilum_kernel::{Secret, SeededRandom, TestClock};
 use hilum_storage::{
     contract::TestDb,
@@ -13,10 +15,14 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AddedSecret, Application, IdentifierUriPolicy, Identity, InitRequest, NewSecret, Parts, ServicePrincipal,
-    Settings,
+    AddedSecret, Application, FederatedIssuers, IdentifierUriPolicy, Identity, InitRequest, NewSecret, Parts,
+    ServicePrincipal, Settings,
 };
 
+/// An issuer of federated assertions.
+pub(crate) const ISSUER: &str = "https://ci.example/issuer";
+/// Another one, that does not answer.
+pub(crate) const AWAY: &str = "https://away.example";
 pub(crate) const ORIGIN: &str = "https://localhost:8443";
 /// What snapshots hide.
 pub(crate) const GUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
@@ -43,12 +49,36 @@ pub(crate) async fn empty() -> Vec<Fixture> {
             random: Arc::new(SeededRandom::new(42)),
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(test_db.db.clone(), clock.clone(), &tasks),
+            federated_issuers: federated_issuers(),
             settings: Settings { origin: ORIGIN.into(), identifier_uris: IdentifierUriPolicy::default() },
         })
         .unwrap();
         all.push(Fixture { identity, clock, test_db, tasks });
     }
     all
+}
+
+/// Signs for [`ISSUER`]. One for all tests: a key takes long to make.
+pub(crate) static ISSUER_KEY: std::sync::LazyLock<SigningKey> = std::sync::LazyLock::new(|| {
+    let now: jiff::Timestamp = NOW.parse().unwrap();
+    let validity = Validity { not_before: now, not_after: now + jiff::SignedDuration::from_hours(24) };
+    SigningKey::generate("issuer", validity, &hilum_kernel::SystemRandom).unwrap()
+});
+
+/// An issuer that may be asked for its keys, and one whose keys cannot be had.
+fn federated_issuers() -> FederatedIssuers {
+    struct Away;
+    impl KeySource for Away {
+        fn find<'a>(
+            &'a self,
+            _: KeyHint<'a>,
+        ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
+            Box::pin(std::future::ready(Err(KeysUnavailable)))
+        }
+    }
+    let keys = InProcessKeys::new([ISSUER_KEY.verifying_key().unwrap()]);
+    let keys: Arc<dyn KeySource> = Arc::new(keys);
+    FederatedIssuers::from([(ISSUER.to_owned(), keys), (AWAY.to_owned(), Arc::new(Away))])
 }
 
 /// The same with tenant, keys and administrator.
@@ -214,6 +244,7 @@ async fn another_origin_gets_its_names() {
             random: Arc::new(SeededRandom::new(43)),
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
+            federated_issuers: FederatedIssuers::new(),
             settings: Settings {
                 origin: "https://pacs.example:9443".into(),
                 identifier_uris: IdentifierUriPolicy::default(),

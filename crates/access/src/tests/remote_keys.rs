@@ -273,6 +273,9 @@ async fn bad_answers_of_an_issuer_are_refused() {
     issuer.page(METADATA, "302 Found", format!("{}/moved", issuer.url));
     issuer.page("/moved", "200 OK", metadata_of(&issuer.url, &keys));
     issuer.source(&clock()).refresh().await.unwrap();
+    let options = RemoteKeysOptions { redirects_max: 0, ..RemoteKeysOptions::default() };
+    let still = RemoteKeys::new(KeysAt::Issuer(issuer.url.clone()), clock(), options).unwrap();
+    assert!(matches!(still.refresh().await, Err(RemoteKeysError::Status(302))));
     issuer.page(METADATA, "302 Found", format!("{}{METADATA}", issuer.url));
     assert!(matches!(refresh(&issuer).await, RemoteKeysError::Status(302)));
     issuer.page("/keys", "200 OK", "[]".to_owned());

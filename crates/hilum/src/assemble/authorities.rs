@@ -1,6 +1,6 @@
 //! Whose tokens the DICOM service takes: Hilum's own and the configured ones. The two meet only in what a token says.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, future::BoxFuture};
@@ -8,7 +8,7 @@ use hilum_access::{
     Authority, ClaimNames, KeyHint, KeySource, KeysAt, KeysUnavailable, LiveRoles, PlainHttp, RemoteKeys,
     RemoteKeysOptions, Rights, RightsFrom, RoleDefinition, Validator, ValidatorOptions,
 };
-use hilum_identity::{ConfiguredRole, DICOM_APP_ID, Identity};
+use hilum_identity::{ConfiguredRole, DICOM_APP_ID, FederatedIssuers, Identity};
 use hilum_jose::VerifyingKey;
 
 use super::Ground;
@@ -84,14 +84,33 @@ async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Right
     })
 }
 
-fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) -> Result<Authority> {
-    let extra_roots_pem = match &settings.ca_certificate {
+/// How an issuer's keys are fetched.
+fn options(ca_certificate: Option<&Path>, allow_http_loopback: bool) -> Result<RemoteKeysOptions> {
+    let extra_roots_pem = match ca_certificate {
         Some(file) => Some(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?),
         None => None,
     };
     // It holds for redirects and the key set's address, too, which the issuer chooses.
-    let plain_http = if settings.allow_http_loopback { PlainHttp::Loopback } else { PlainHttp::Never };
-    let options = RemoteKeysOptions { extra_roots_pem, plain_http, ..RemoteKeysOptions::default() };
+    let plain_http = if allow_http_loopback { PlainHttp::Loopback } else { PlainHttp::Never };
+    Ok(RemoteKeysOptions { extra_roots_pem, plain_http, ..RemoteKeysOptions::default() })
+}
+
+/// The issuers whose assertions may stand for applications. Nothing is fetched before such an assertion comes.
+pub(super) fn federated_issuers(ground: &Ground) -> Result<FederatedIssuers> {
+    let mut all = FederatedIssuers::new();
+    for settings in &ground.config.identity.federated_issuers {
+        let options = options(settings.ca_certificate.as_deref(), settings.allow_http_loopback)?;
+        let options = RemoteKeysOptions { redirects_max: 0, ..options };
+        let at = KeysAt::Issuer(settings.issuer.clone());
+        let keys = RemoteKeys::new(at, Arc::clone(&ground.clock), options)
+            .with_context(|| format!("identity.federated_issuers: {}", settings.issuer))?;
+        all.insert(settings.issuer.clone(), Arc::new(keys));
+    }
+    Ok(all)
+}
+
+fn foreign(ground: &Ground, settings: &AuthoritySettings, rights: &Arc<Rights>) -> Result<Authority> {
+    let options = options(settings.ca_certificate.as_deref(), settings.allow_http_loopback)?;
     let at = KeysAt::Issuer(settings.issuer.clone());
     let keys = RemoteKeys::new(at, Arc::clone(&ground.clock), options)
         .with_context(|| format!("dicom.authorities: {}", settings.issuer))?;

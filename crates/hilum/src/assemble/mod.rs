@@ -92,6 +92,7 @@ impl Directory {
             random: Arc::clone(&ground.random),
             master_key,
             audit: audit.clone(),
+            federated_issuers: authorities::federated_issuers(ground)?,
             settings: hilum_identity::Settings {
                 origin: Arc::clone(&origin),
                 identifier_uris: identifier_uris(ground.config.identity.identifier_uris),

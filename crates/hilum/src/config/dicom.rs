@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, invalid};
+use super::{ConfigError, invalid, issuer, present};
 
 /// The DICOM service.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -95,29 +95,14 @@ impl Default for StoreSettings {
 impl Dicom {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         for authority in &self.authorities {
-            let url = url::Url::parse(&authority.issuer)
-                .map_err(|_| invalid("dicom.authorities.issuer", "must be a URL"))?;
-            let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-            if url.scheme() != "https" && !(authority.allow_http_loopback && loopback) {
-                return Err(invalid(
-                    "dicom.authorities.issuer",
-                    "must be https (http only on loopback with allow_http_loopback = true)",
-                ));
-            }
+            issuer("dicom.authorities.issuer", &authority.issuer, authority.allow_http_loopback)?;
             if authority.audiences.is_empty() {
                 return Err(invalid(
                     "dicom.authorities.audiences",
                     "must name an audience: without it every token of that issuer would be let in",
                 ));
             }
-            if let Some(file) = &authority.ca_certificate
-                && !file.is_file()
-            {
-                return Err(invalid(
-                    "dicom.authorities.ca_certificate",
-                    format!("{} is not there", file.display()),
-                ));
-            }
+            present("dicom.authorities.ca_certificate", authority.ca_certificate.as_deref())?;
         }
         if self.foreign_only && self.authorities.is_empty() {
             return Err(invalid("dicom.foreign_only", "needs dicom.authorities: nobody else could get in"));

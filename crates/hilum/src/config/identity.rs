@@ -1,8 +1,15 @@
-//! `[identity]`: what the first start makes.
+//! `[identity]`: what the first start makes, and whom the platform trusts.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The tenant of a new data directory.
+use super::{ConfigError, invalid, issuer, present};
+
+/// More would be a mistake: each keeps a cache.
+const FEDERATED_ISSUERS_MAX: usize = 100;
+
+/// The identity platform.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
@@ -10,6 +17,22 @@ pub struct Identity {
     pub domain: String,
     /// Which identifier URIs applications may have.
     pub identifier_uris: IdentifierUris,
+    /// Issuers whose tokens may stand for an application's own credential, where the application says so.
+    pub federated_issuers: Vec<FederatedIssuerSettings>,
+}
+
+/// An issuer of federated assertions: a pipeline's, a cluster's. Only issuers named so are asked for their keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedIssuerSettings {
+    /// The issuer; its metadata is at `ISSUER/.well-known/openid-configuration`.
+    pub issuer: String,
+    /// Takes an `http://` issuer on loopback, for tests.
+    #[serde(default)]
+    pub allow_http_loopback: bool,
+    /// PEM file of a CA that signs the issuer's certificate.
+    #[serde(default)]
+    pub ca_certificate: Option<PathBuf>,
 }
 
 /// Which identifier URIs applications may have.
@@ -25,6 +48,24 @@ pub enum IdentifierUris {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { domain: "hilum.local".to_owned(), identifier_uris: IdentifierUris::default() }
+        Self {
+            domain: "hilum.local".to_owned(),
+            identifier_uris: IdentifierUris::default(),
+            federated_issuers: Vec::new(),
+        }
+    }
+}
+
+impl Identity {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if self.federated_issuers.len() > FEDERATED_ISSUERS_MAX {
+            let reason = format!("there may be at most {FEDERATED_ISSUERS_MAX}");
+            return Err(invalid("identity.federated_issuers", reason));
+        }
+        for one in &self.federated_issuers {
+            issuer("identity.federated_issuers.issuer", &one.issuer, one.allow_http_loopback)?;
+            present("identity.federated_issuers.ca_certificate", one.ca_certificate.as_deref())?;
+        }
+        Ok(())
     }
 }

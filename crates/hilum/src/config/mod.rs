@@ -30,7 +30,7 @@ pub use database::Database;
 pub use dicom::{AuthoritySettings, Dicom, RightsFromSetting, RoleDefinitionSettings, StoreSettings};
 pub use environment::Environment;
 pub use http::{Http, Listen};
-pub use identity::{IdentifierUris, Identity};
+pub use identity::{FederatedIssuerSettings, IdentifierUris, Identity};
 pub use limits::Limits;
 pub use masked::{MaskedText, MaskedUrl};
 pub use telemetry::{LogFormat, Telemetry};
@@ -124,6 +124,7 @@ impl Config {
         }
         self.database.validate()?;
         self.blobs.validate()?;
+        self.identity.validate()?;
         self.dicom.validate()?;
         self.telemetry.validate()?;
         self.limits.validate()
@@ -169,6 +170,25 @@ fn without_source(text: &str) -> String {
     match (lines.next(), lines.next_back()) {
         (Some(first), Some(last)) if first.starts_with("TOML parse error") => format!("{first}: {last}"),
         _ => text.to_owned(),
+    }
+}
+
+/// An issuer of tokens: https, or http on loopback where that is permitted.
+fn issuer(key: &'static str, issuer: &str, allow_http_loopback: bool) -> Result<(), ConfigError> {
+    let url = url::Url::parse(issuer).map_err(|_| invalid(key, "must be a URL"))?;
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if url.scheme() != "https" && !(allow_http_loopback && loopback) {
+        let reason = "must be https (http only on loopback with allow_http_loopback = true)";
+        return Err(invalid(key, reason));
+    }
+    Ok(())
+}
+
+/// A file that must be there, if it is named.
+fn present(key: &'static str, file: Option<&Path>) -> Result<(), ConfigError> {
+    match file {
+        Some(file) if !file.is_file() => Err(invalid(key, format!("{} is not there", file.display()))),
+        _ => Ok(()),
     }
 }
 

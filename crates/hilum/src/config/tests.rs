@@ -75,6 +75,15 @@ fn contradictions_are_refused() {
         ("[dicom]\nforeign_only = true\n", "dicom.foreign_only"),
         ("[[dicom.authorities]]\nissuer = 'http://idp'\naudiences = ['a']\n", "dicom.authorities.issuer"),
         ("[[dicom.authorities]]\nissuer = 'https://idp'\naudiences = []\n", "dicom.authorities.audiences"),
+        (
+            "[[identity.federated_issuers]]\nissuer = 'http://idp'\nallow_http_loopback = true\n",
+            "identity.federated_issuers.issuer: must be https",
+        ),
+        ("[[identity.federated_issuers]]\nissuer = 'nothing'\n", "identity.federated_issuers.issuer"),
+        (
+            "[[identity.federated_issuers]]\nissuer = 'https://idp'\nca_certificate = 'absent.pem'\n",
+            "identity.federated_issuers.ca_certificate",
+        ),
         ("[telemetry]\nmetrics_listen = 'x'\n", "telemetry.metrics_listen"),
         ("[limits]\nrequests_max = 0\n", "limits"),
     ] {

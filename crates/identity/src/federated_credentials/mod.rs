@@ -25,7 +25,7 @@ use crate::{
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, forget};
+pub(crate) use sql::{SCHEMA, forget, list as of_application};
 
 /// Entra's limit for one application.
 const CREDENTIALS_MAX: usize = 20;
@@ -113,9 +113,7 @@ impl FederatedProperties {
             ));
         }
         let long = |text: &str| text.chars().count() > TEXT_CHARS_MAX;
-        if long(&self.issuer)
-            || !Url::parse(&self.issuer).is_ok_and(|url| url.scheme() == "https" && url.has_host())
-        {
+        if long(&self.issuer) || !Url::parse(&self.issuer).is_ok_and(|url| is_issuer(&url)) {
             return Err(IdentityError::invalid("issuer", "must be an https URL of at most 600 characters"));
         }
         if self.subject.trim().is_empty() || long(&self.subject) {
@@ -282,6 +280,16 @@ impl Identity {
         let mut tx = self.0.db.snapshot().await?;
         let page = query::page(&mut tx, &COLLECTION, tenant, &query, sql::ROW).await?;
         page.try_map(|row| Ok(sql::read(&row)?))
+    }
+}
+
+/// OIDC Discovery §3: an https URL; on the machine itself plain HTTP will do, as for `dicom.authorities`. Whether it is
+/// ever asked for keys is the configuration's affair.
+fn is_issuer(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        _ => false,
     }
 }
 

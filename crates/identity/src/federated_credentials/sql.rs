@@ -27,7 +27,7 @@ const FORGET: Sql = "DELETE FROM federated_credential WHERE application_id = $1"
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] = &[LIST, INSERT, UPDATE, DELETE, FORGET];
 
-pub(super) async fn list(tx: &mut ReadTx, owner: ObjectId) -> Result<Vec<FederatedCredential>, DbError> {
+pub(crate) async fn list(tx: &mut ReadTx, owner: ObjectId) -> Result<Vec<FederatedCredential>, DbError> {
     tx.fetch_all(LIST, &[owner.into()]).await?.iter().map(read).collect()
 }
 

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     error::{OAuthError, quoted},
+    federation::foreign_issuer,
     form::{Form, decode},
     sql,
 };
@@ -194,7 +195,8 @@ impl Identity {
                 checked.map(|()| Method::Secret)
             }
             Credential::Assertion(assertion) => {
-                self.check_assertion(tenant, app_id, assertion).await.map(|()| Method::Assertion)
+                let ids = (app_id, client.object_id);
+                self.check_assertion(tenant, ids, assertion).await.map(|()| Method::Assertion)
             }
         };
         let method = method.inspect_err(|error| {
@@ -239,12 +241,15 @@ impl Identity {
     async fn check_assertion(
         &self,
         tenant: &Tenant,
-        app_id: AppId,
+        (app_id, application): (AppId, ObjectId),
         assertion: &str,
     ) -> Result<(), OAuthError> {
         let jwt = Jwt::parse(assertion).map_err(|_| OAuthError::AssertionMalformed)?;
         if !ALGORITHMS.contains(&jwt.header().algorithm) {
             return Err(OAuthError::AssertionMalformed);
+        }
+        if let Some(issuer) = foreign_issuer(&jwt) {
+            return self.check_federated((app_id, application), &jwt, issuer).await;
         }
         let now = self.0.clock.now();
         let certificates = credentials::certificates_of_client(&mut self.0.db.read().await?, app_id).await?;
@@ -271,7 +276,7 @@ impl Identity {
     }
 }
 
-fn check_times(jwt: &Jwt<'_>, now: Timestamp) -> Result<(), OAuthError> {
+pub(super) fn check_times(jwt: &Jwt<'_>, now: Timestamp) -> Result<(), OAuthError> {
     match validate_times(jwt.claims_unverified(), now, LEEWAY) {
         Ok(times) if times.expires_at.duration_since(now) <= ASSERTION_LIFE_MAX => Ok(()),
         Ok(_) | Err(TimeError::Expired | TimeError::NotYetValid | TimeError::IssuedInFuture) => {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::federation::FederationError;
 use crate::{IdentityError, sign_in::SignInError};
 
 /// A refusal. The `Display` text is the one after the code, for the client.
@@ -84,6 +85,9 @@ pub(crate) enum OAuthError {
     AssertionSignature,
     #[error("The client assertion is malformed: it must be a JWT signed with RS256, PS256 or ES256.")]
     AssertionMalformed,
+    /// Another issuer's assertion.
+    #[error("{0}")]
+    Federated(#[from] FederationError),
     #[error(
         "The provided request must include a 'scope' input parameter whose value ends in '/.default' for the client credentials grant. The scope '{0}' is not valid."
     )]
@@ -217,6 +221,7 @@ impl OAuthError {
             Self::AssertionTime => (700_024, "invalid_client", UNAUTHORIZED),
             Self::AssertionSignature => (700_027, "invalid_client", UNAUTHORIZED),
             Self::AssertionMalformed => (50_027, "invalid_request", BAD),
+            Self::Federated(refusal) => return refusal.row(),
             Self::ScopeNotDefault(_) => (1_002_012, "invalid_scope", BAD),
             Self::SeveralResources(_) | Self::ScopeInvalid(_) | Self::DefaultWithOthers(_) => {
                 (70_011, "invalid_scope", BAD)
@@ -272,7 +277,7 @@ impl OAuthError {
             Self::TooManyAttempts { retry_after_s } | Self::AccountLocked { retry_after_s } => {
                 Some(*retry_after_s)
             }
-            Self::Unavailable(_) => Some(2),
+            Self::Unavailable(_) | Self::Federated(FederationError::KeysUnavailable(_)) => Some(2),
             _ => None,
         }
     }
@@ -370,7 +375,8 @@ mod tests {
     pub(super) fn all() -> Vec<OAuthError> {
         use OAuthError as E;
         let x = || "x".to_owned();
-        vec![
+        let federated = FederationError::all().into_iter().map(E::Federated);
+        let others = vec![
             E::MissingParameter("grant_type"),
             E::BadParameter("client_assertion_type"),
             E::Malformed("why"),
@@ -424,7 +430,8 @@ mod tests {
             E::TooManyAttempts { retry_after_s: 1 },
             E::Unavailable(IdentityError::Interrupted),
             E::Internal(IdentityError::Password),
-        ]
+        ];
+        others.into_iter().chain(federated).collect()
     }
 
     /// Names each variant: a new one does not compile until it stands here, and in [`all`].
@@ -453,6 +460,7 @@ mod tests {
             | E::AssertionTime
             | E::AssertionSignature
             | E::AssertionMalformed
+            | E::Federated(_)
             | E::ScopeNotDefault(_)
             | E::SeveralResources(_)
             | E::ResourceContradictsScope

@@ -5,6 +5,7 @@ mod delegation;
 mod device;
 mod discovery;
 mod error;
+mod federation;
 mod form;
 mod openapi;
 mod scopes;

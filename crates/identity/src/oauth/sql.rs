@@ -79,6 +79,7 @@ pub(crate) const STATEMENTS: &[Sql] =
 /// A client as the token endpoint sees it before it has proven anything.
 #[derive(Debug)]
 pub(crate) struct Client {
+    pub(crate) object_id: ObjectId,
     pub(crate) public: bool,
     pub(crate) disabled: bool,
     /// Its principal in the tenant, and whether that is enabled.
@@ -105,6 +106,7 @@ pub(crate) async fn client(
         let known = match &mut client {
             Some(known) => known,
             None => client.insert(Client {
+                object_id: row.id(0)?,
                 public: row.truth(1)?,
                 disabled: row.truth(2)?,
                 principal: match row.opt_id(3)? {

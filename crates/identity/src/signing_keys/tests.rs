@@ -8,7 +8,7 @@ use hilum_kernel::SeededRandom;
 use jiff::SignedDuration;
 
 use crate::{
-    Identity, IdentityError, KeyState, Parts, Rotation, Settings,
+    FederatedIssuers, Identity, IdentityError, KeyState, Parts, Rotation, Settings,
     testing::{ORIGIN, actor, empty, fixtures, request},
 };
 
@@ -78,6 +78,7 @@ async fn another_master_key_is_told_at_once() {
             random: Arc::new(SeededRandom::new(44)),
             master_key: MasterKey::generate(&SeededRandom::new(8)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
+            federated_issuers: FederatedIssuers::new(),
             settings: Settings {
                 origin: ORIGIN.into(),
                 identifier_uris: crate::IdentifierUriPolicy::default(),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const DICOM: &str = "https://dicom.healthcareapis.azure.com";
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(in crate::oauth) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 pub(crate) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -456,7 +456,7 @@ fn claims(id: &str, audience: &str) -> Value {
 }
 
 /// Signs header and claims as a client would that pads its segments, or not.
-fn assertion(key: &SigningKey, header: Value, claims: &Value, padding: bool) -> String {
+pub(in crate::oauth) fn assertion(key: &SigningKey, header: Value, claims: &Value, padding: bool) -> String {
     let part = |bytes: Vec<u8>| {
         let mut text = base64url_encode(bytes);
         while padding && !text.len().is_multiple_of(4) {
@@ -607,7 +607,8 @@ async fn assertions_that_prove_nothing() {
             by(&key, &changed("aud", json!("https://login.microsoftonline.com/common/oauth2/v2.0/token"))),
             700_023,
         ),
-        ("another issuer", by(&key, &changed("iss", json!("https://localhost:8443"))), 700_021),
+        ("another client", by(&key, &changed("iss", json!("11111111-1111-1111-1111-111111111111"))), 700_021),
+        ("another issuer", by(&key, &changed("iss", json!("https://localhost:8443"))), 70_021),
         (
             "another subject",
             by(&key, &changed("sub", json!("11111111-1111-1111-1111-111111111111"))),
