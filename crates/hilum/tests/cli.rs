@@ -385,3 +385,23 @@ fn another_master_key_is_told_by_every_command() {
     std::fs::write(&file, key).unwrap();
     hilum.ok(&["app", "list"]);
 }
+
+#[test]
+fn the_doctor_looks_at_the_audiences() {
+    let hilum = hilum();
+    let uri = "https://imaging.contoso.local";
+    std::fs::write(hilum.data().join("hilum.toml"), format!("[dicom]\naudiences = ['{uri}']\n")).unwrap();
+    let audiences = ["doctor", "--query", "[?check=='audiences'].[status, detail, mend]", "-o", "tsv"];
+    let mut seen = vec![hilum.ok(&audiences)];
+    hilum.ok(&["app", "create", "--display-name", "Imaging", "--identifier-uris", uri]);
+    let id = hilum.ok(&["app", "list", "--display-name", "Imaging", "--query", "[0].appId", "-o", "tsv"]);
+    let id = id.trim();
+    hilum.ok(&["sp", "create", "--id", id]);
+    seen.push(hilum.ok(&audiences));
+    hilum.ok(&["sp", "update", "--id", id, "--set", "accountEnabled=false"]);
+    seen.push(hilum.ok(&audiences));
+    settings(&hilum).bind(|| insta::assert_snapshot!(seen.concat()));
+    let kept = hilum.run(&["app", "delete", "--id", id]);
+    assert!(kept.err.contains("take it out of the configuration first"), "{}", kept.err);
+    assert_ne!(kept.code, 0);
+}

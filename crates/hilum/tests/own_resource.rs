@@ -6,7 +6,8 @@ use axum::{body::Body, http::Request};
 use hilum::config::{Config, RoleDefinitionSettings};
 use hilum_audit::Actor;
 use hilum_identity::{
-    ClientCredential, NewAppRoleAssignment, NewRoleAssignment, NewRoleDefinition, PrincipalRef,
+    ClientCredential, Holder, IdentityError, NewAppRoleAssignment, NewRoleAssignment, NewRoleDefinition,
+    PrincipalRef,
 };
 use hilum_kernel::Secret;
 use hilum_storage::contract::databases;
@@ -88,6 +89,15 @@ async fn the_guides_resource_application_guards_the_service() {
         assert_eq!(store, 403);
         let token = token_for(&app, &nobody, AUDIENCE).await;
         assert_eq!(may(&app, &token).await, (403, 403));
+        // What the configuration names as audience is guarded.
+        let kept = identity.delete_application(&actor, resource_id.as_str()).await.unwrap_err();
+        assert!(kept.to_string().contains("take it out of the configuration first"), "{kept}");
+        let client = identity.find_service_principal(nobody.app_id.as_str()).await.unwrap();
+        let changed = identity
+            .acting(Holder::Application(client.id))
+            .update_application(&actor, resource_id.as_str(), &members(&text))
+            .await;
+        assert!(matches!(changed, Err(IdentityError::Denied(_))), "{changed:?}");
         app.close().await;
     }
 }

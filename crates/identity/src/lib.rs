@@ -129,6 +129,9 @@ pub struct Settings {
     pub origin: Arc<str>,
     /// Which identifier URIs applications may have.
     pub identifier_uris: IdentifierUriPolicy,
+    /// What data services take as audience, beside the built-in resources: appIds and identifier URIs of applications, which
+    /// then are looked after by Global Administrators alone.
+    pub data_audiences: Vec<String>,
 }
 
 /// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
@@ -144,6 +147,7 @@ pub(crate) struct Inner {
     pub(crate) federated_issuers: FederatedIssuers,
     pub(crate) origin: Arc<str>,
     pub(crate) identifier_uris: IdentifierUriPolicy,
+    pub(crate) guarded: privileges::GuardedNames,
     /// Seals signing keys.
     pub(crate) seal_key: MasterKey,
     /// Keys the hashes of client secrets.
@@ -191,6 +195,7 @@ impl Identity {
             federated_issuers: parts.federated_issuers,
             origin: parts.settings.origin,
             identifier_uris: parts.settings.identifier_uris,
+            guarded: privileges::GuardedNames::new(&parts.settings.data_audiences),
             tenant: OnceLock::new(),
             key_ring: signing_keys::KeyRing::default(),
             throttle: oauth::Throttle::default(),
@@ -226,7 +231,8 @@ impl Identity {
     }
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
-        Stamp { at_ms: self.0.clock.now_ms(), actor: actor.clone(), holder: self.1 }
+        let (at_ms, guarded) = (self.0.clock.now_ms(), self.0.guarded.clone());
+        Stamp { at_ms, actor: actor.clone(), holder: self.1, guarded }
     }
 
     /// Random bytes as base64url: grants' IDs, token IDs.
@@ -244,6 +250,8 @@ pub(crate) struct Stamp {
     pub(crate) actor: Actor,
     /// Whose rights bound what may be given (`privileges`).
     pub(crate) holder: Holder,
+    /// Which applications open the data.
+    pub(crate) guarded: privileges::GuardedNames,
 }
 
 impl Stamp {

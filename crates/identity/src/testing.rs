@@ -19,6 +19,8 @@ use crate::{
     ServicePrincipal, Settings,
 };
 
+/// What a data service takes as audience, beside the built-in resource.
+pub(crate) const DATA_AUDIENCE: &str = "https://imaging.contoso.local";
 /// An issuer of federated assertions.
 pub(crate) const ISSUER: &str = "https://ci.example/issuer";
 /// Another one, that does not answer.
@@ -50,7 +52,11 @@ pub(crate) async fn empty() -> Vec<Fixture> {
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(test_db.db.clone(), clock.clone(), &tasks),
             federated_issuers: federated_issuers(),
-            settings: Settings { origin: ORIGIN.into(), identifier_uris: IdentifierUriPolicy::default() },
+            settings: Settings {
+                origin: ORIGIN.into(),
+                identifier_uris: IdentifierUriPolicy::default(),
+                data_audiences: vec![DATA_AUDIENCE.to_owned()],
+            },
         })
         .unwrap();
         all.push(Fixture { identity, clock, test_db, tasks });
@@ -248,6 +254,7 @@ async fn another_origin_gets_its_names() {
             settings: Settings {
                 origin: "https://pacs.example:9443".into(),
                 identifier_uris: IdentifierUriPolicy::default(),
+                data_audiences: Vec::new(),
             },
         })
         .unwrap();

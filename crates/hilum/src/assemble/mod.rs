@@ -96,6 +96,7 @@ impl Directory {
             settings: hilum_identity::Settings {
                 origin: Arc::clone(&origin),
                 identifier_uris: identifier_uris(ground.config.identity.identifier_uris),
+                data_audiences: ground.config.dicom.audiences.clone(),
             },
         })?;
         let directory = Self { db, audit, identity, origin, tasks };

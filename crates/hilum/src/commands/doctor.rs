@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use hilum_identity::{
-    CredentialHolder, CredentialKind, ExpiresWithin, ExpiringCredential, IdentityError, KeyState,
+    Application, CredentialHolder, CredentialKind, ExpiresWithin, ExpiringCredential, IdentityError, KeyState,
 };
 use hilum_storage::blobs::{BlobKey, Blobs};
 use jiff::{SignedDuration, Timestamp};
@@ -171,6 +171,7 @@ async fn store(context: &Context) -> Vec<Finding> {
         }
     });
     findings.extend(credentials(&directory).await);
+    findings.extend(audiences(context, &directory).await);
     directory.close().await;
     findings
 }
@@ -191,6 +192,41 @@ async fn credentials(directory: &Directory) -> Vec<Finding> {
     if all.len() > CREDENTIALS_SHOWN {
         let detail = format!("and {} more", all.len() - CREDENTIALS_SHOWN);
         findings.push(Finding::warning("credentials", detail, "renew those above, then look again"));
+    }
+    findings
+}
+
+/// Whether the applications that the DICOM service takes as audience can give tokens.
+async fn audiences(context: &Context, directory: &Directory) -> Vec<Finding> {
+    let dicom = &context.ground.config.dicom;
+    if dicom.foreign_only {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for audience in &dicom.audiences {
+        let found = directory.identity.find_service_principal(audience.as_str()).await;
+        let enabled = |application: &Application| application.properties.is_disabled != Some(true);
+        findings.push(match found {
+            Ok(principal)
+                if principal.account_enabled && principal.application.as_deref().is_some_and(enabled) =>
+            {
+                Finding::good("audiences", format!("{audience} is '{}'", principal.display_name))
+            }
+            Ok(principal) => Finding::warning(
+                "audiences",
+                format!(
+                    "{audience} is '{}', which is disabled: nobody gets a token for it",
+                    principal.display_name
+                ),
+                format!("hilum sp update --id {} --set accountEnabled=true", principal.app_id),
+            ),
+            Err(IdentityError::NotFound { .. } | IdentityError::NotInitialised) => Finding::warning(
+                "audiences",
+                format!("dicom.audiences names {audience}, which no application of the tenant has"),
+                "register it (hilum app create, hilum sp create), or take it out of dicom.audiences",
+            ),
+            Err(error) => Finding::bad("audiences", error.to_string(), "see the log of the database"),
+        });
     }
     findings
 }

@@ -33,6 +33,7 @@ pub(crate) async fn delete(
         return Err(IdentityError::invalid("id", "this application belongs to the installation"));
     }
     privileges::ensure_may_control(tx, tenant, stamp, application.app_id).await?;
+    privileges::ensure_not_audience(&application, stamp)?;
     let kept = Kept {
         app_id: application.app_id,
         created_at_ms: application.created_at.as_millisecond(),

@@ -420,6 +420,7 @@ async fn create(
     let mut application = new.application.clone();
     let change = (&ApplicationProperties::default(), &application.properties);
     privileges::ensure_may_let_in_passwords(tx, tenant.id, &new.stamp, change).await?;
+    privileges::ensure_may_name(tx, tenant.id, &new.stamp, &application).await?;
     insert(tx, tenant.id, &application).await?;
     if let Some(creator) = new.owners.creator
         && owners::owned_by(tx, creator).await?.len() >= OWNED_MAX

@@ -5,7 +5,7 @@ use hilum_storage::db::ReadTx;
 
 use super::{
     APPLICATION_ADMINISTRATOR, CLOUD_APPLICATION_ADMINISTRATOR, Means, denied, ensure_may_control,
-    ensure_may_grant, means,
+    ensure_may_grant, ensure_may_name, means,
 };
 use crate::{Application, ApplicationProperties, Holder, IdentityError, Stamp, seed, service_principals};
 
@@ -23,6 +23,7 @@ pub(crate) async fn ensure_may_change_application(
         return Ok(());
     }
     ensure_may_control(tx, tenant, stamp, before.app_id).await?;
+    ensure_may_name(tx, tenant, stamp, after).await?;
     ensure_may_let_in_passwords(tx, tenant, stamp, (&before.properties, &after.properties)).await?;
     if !matches!(means(tx, tenant, stamp).await?, Means::Application(_)) {
         return Ok(());

@@ -4,13 +4,14 @@
 //! | who | may |
 //! | --- | --- |
 //! | the operator, a Global Administrator | everything |
-//! | other users (Application Administrator, User Administrator, owners …) | not: give roles of Microsoft Graph, of the directory, or of guarded resources that they do not hold; control what holds directory roles above theirs or Graph permissions that write more than applications; change resources that belong to the installation |
+//! | other users (Application Administrator, User Administrator, owners …) | not: give roles of Microsoft Graph, of the directory, or of guarded resources that they do not hold; control what holds directory roles above theirs or Graph permissions that write more than applications; change resources that belong to the installation, or that the configuration names as an audience |
 //! | applications by themselves | give only what they hold, or what that includes (`powers::includes`); control only what holds no more than they |
 //!
 //! *Controlling* an application means whatever lets one act as it or receive its tokens: credentials, owners, redirect
 //! URIs, its flows. Who may call an operation at all is decided before (`graph`); this is what remains to be asked.
 
 mod change;
+mod guarded;
 mod powers;
 mod sql;
 
@@ -27,6 +28,8 @@ use crate::{
 };
 
 pub(crate) use change::{ensure_may_change_application, ensure_may_let_in_passwords};
+use guarded::guarded;
+pub(crate) use guarded::{GuardedNames, ensure_may_name, ensure_not_audience};
 #[cfg(test)]
 use powers::includes;
 use powers::{Certainty, Powers, harmless};
@@ -100,6 +103,11 @@ pub(crate) async fn ensure_may_control(
             "this application belongs to the installation; only a Global Administrator changes it",
         );
     }
+    if guarded(tx, tenant, stamp, app_id).await? {
+        return denied(
+            "this application is an audience of the data services; only a Global Administrator changes it",
+        );
+    }
     let Some(principal) = service_principals::by_app_id(tx, tenant, app_id).await? else { return Ok(()) };
     if stamp.holder == Holder::Application(principal.id) {
         return Ok(());
@@ -135,7 +143,8 @@ pub(crate) async fn ensure_may_assign(
         Means::Application(_) => denied(format!(
             "an application gives only the roles it holds itself, and it does not hold {name}"
         )),
-        Means::User(powers) if !guarded(resource.app_id) || held_data_role(&powers, &asked) => Ok(()),
+        Means::User(powers) if held_data_role(&powers, &asked) => Ok(()),
+        Means::User(_) if !guarded(tx, tenant, stamp, resource.app_id).await? => Ok(()),
         Means::User(_) => denied(format!("only a Global Administrator may give {name}")),
     }
 }
@@ -216,11 +225,12 @@ pub(crate) async fn ensure_may_add_member(
             if !target.directory.is_empty() {
                 return denied("the group has directory roles; only a Global Administrator adds members");
             }
-            let mut guarded = target.roles.iter().filter(|role| guarded(role.resource_app));
-            match guarded.find(|role| !held_data_role(powers, role)) {
-                Some(role) => denied(format!("the group has the role {} that you do not hold", named(role))),
-                None => Ok(()),
+            for role in target.roles.iter().filter(|role| !held_data_role(powers, role)) {
+                if guarded(tx, tenant, stamp, role.resource_app).await? {
+                    return denied(format!("the group has the role {} that you do not hold", named(role)));
+                }
             }
+            Ok(())
         }
         _ => ensure_covers(&means, &target, "the group"),
     }
@@ -291,11 +301,6 @@ fn ensure_not_above(powers: &Powers, target: &Powers, what: &str) -> Result<(), 
         return Ok(());
     }
     denied(format!("{what} holds a directory role that you do not; only a Global Administrator may do this"))
-}
-
-/// The resources that belong to the installation: Microsoft Graph and the DICOM service's.
-fn guarded(app_id: AppId) -> bool {
-    [seed::GRAPH_APP_ID, seed::DICOM_APP_ID].contains(&app_id)
 }
 
 /// A user passes on a data role that the user holds; never one of Microsoft Graph.

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     AppRoleAssignment, Application, NewPermissionGrant, NewRoleAssignment, NewUser, OwnedKind, PrincipalKind,
     PrincipalRef, grants, role_assignments,
-    testing::{Fixture, actor, fixtures, members},
+    testing::{DATA_AUDIENCE, Fixture, actor, fixtures, members},
 };
 
 const APPLICATION_READ_WRITE: Uuid = uuid!("1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9");
@@ -440,6 +440,80 @@ async fn changes_that_hand_rights_on_need_control() {
                 ));
                 refused(&verdict, "belongs to the installation");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_owns_an_audience_of_the_data_does_not_decide_who_gets_to_it() {
+    for fixture in fixtures().await {
+        let owner = fixture.user("owner", Some("Application Administrator")).await;
+        let global = Holder::User(fixture.user("global", Some("Global Administrator")).await);
+        let manager = fixture.client("manager").await;
+        fixture.give_graph(manager.principal.id, APPLICATION_READ_WRITE).await;
+        let application = Holder::Application(manager.principal.id);
+        let plain = fixture.client("plain").await;
+        let identity = &fixture.identity;
+        let named = members(&format!(r#"{{"displayName":"Imaging","identifierUris":["{DATA_AUDIENCE}"]}}"#));
+        let renamed = members(&format!(r#"{{"identifierUris":["{}"]}}"#, DATA_AUDIENCE.to_uppercase()));
+        // The name of an audience is not for the taking, while nobody has it either.
+        for holder in [Holder::User(owner), application] {
+            let as_holder = identity.acting(holder);
+            let made = as_holder.create_application(&actor(), &named).await.map(drop);
+            refused(&made, "is an audience of the data services");
+            let changed = as_holder.update_application(&actor(), &plain.id(), &renamed).await.map(drop);
+            refused(&changed, "is an audience of the data services");
+        }
+        let imaging = identity.acting(global).create_application(&actor(), &named).await.unwrap();
+        let id = imaging.app_id.to_string();
+        let resource = identity.create_service_principal(&actor(), &id).await.unwrap();
+        let kind = OwnedKind::Application;
+        identity.add_owner(&actor(), kind, imaging.object_id, ObjectId::new(owner.uuid())).await.unwrap();
+
+        let role = members(
+            r#"{"appRoles":[{"id":"00000000-0000-0000-0000-000000000007","value":"globalAdmin","displayName":"s",
+            "description":"d","allowedMemberTypes":["Application","User"],"isEnabled":true}]}"#,
+        );
+        let disabled = members(r#"{"accountEnabled":false}"#);
+        for holder in [Holder::User(owner), application] {
+            let as_holder = identity.acting(holder);
+            let why = "only a Global Administrator changes it";
+            refused(&as_holder.update_application(&actor(), &id, &role).await.map(drop), why);
+            refused(
+                &as_holder.add_secret(&actor(), id.as_str(), crate::NewSecret::default()).await.map(drop),
+                why,
+            );
+            refused(&as_holder.delete_application(&actor(), &id).await, why);
+            let change = as_holder.change_service_principal(&actor(), id.as_str().into(), &disabled).await;
+            refused(&change.map(drop), why);
+        }
+        // What only describes it is the owner's affair.
+        let notes = members(r#"{"notes":"n"}"#);
+        identity.acting(Holder::User(owner)).update_application(&actor(), &id, &notes).await.unwrap();
+        identity.acting(global).update_application(&actor(), &id, &role).await.unwrap();
+
+        let asked = (AppRoleId::new(Uuid::from_u128(7)), Some("globalAdmin"));
+        let resource = &resource;
+        for (holder, allowed) in [(Holder::User(owner), false), (application, false), (global, true)] {
+            let verdict = ask!(fixture, holder, |tx, tenant, stamp| ensure_may_assign(
+                tx, tenant, &stamp, resource, asked
+            ));
+            assert_eq!(verdict.is_ok(), allowed, "{holder:?}: {verdict:?}");
+        }
+        let group = ObjectId::new(Uuid::from_u128(9));
+        fixture.give_on(resource.id, group, Uuid::from_u128(7)).await;
+        for (holder, allowed) in [(Holder::User(owner), false), (application, false), (global, true)] {
+            let verdict =
+                ask!(fixture, holder, |tx, tenant, stamp| ensure_may_add_member(tx, tenant, &stamp, group));
+            assert_eq!(verdict.is_ok(), allowed, "{holder:?}: {verdict:?}");
+        }
+        // While the configuration names it, it stays: for the operator, too.
+        for kept in [
+            identity.delete_application(&actor(), &id).await,
+            identity.delete_service_principal(&actor(), &id).await,
+        ] {
+            let text = kept.unwrap_err().to_string();
+            assert!(text.contains("take it out of the configuration first"), "{text}");
         }
     }
 }

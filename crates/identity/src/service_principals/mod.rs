@@ -316,10 +316,13 @@ pub(crate) async fn delete(
 ) -> Result<(), IdentityError> {
     let principal = locked(tx, tenant, target).await?;
     let application = applications::by_app_id(tx, tenant, principal.app_id).await?;
-    if application.is_some_and(|application| application.seeded) {
+    if application.as_ref().is_some_and(|application| application.seeded) {
         return Err(IdentityError::invalid("id", "this principal belongs to the installation"));
     }
     privileges::ensure_may_control(tx, tenant, stamp, principal.app_id).await?;
+    if let Some(application) = &application {
+        privileges::ensure_not_audience(application, stamp)?;
+    }
     deletion::put_away(tx, tenant, &principal, None, stamp).await?;
     Ok(())
 }

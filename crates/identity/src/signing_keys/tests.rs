@@ -82,6 +82,7 @@ async fn another_master_key_is_told_at_once() {
             settings: Settings {
                 origin: ORIGIN.into(),
                 identifier_uris: crate::IdentifierUriPolicy::default(),
+                data_audiences: Vec::new(),
             },
         })
         .unwrap();

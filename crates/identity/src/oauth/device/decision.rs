@@ -247,7 +247,8 @@ async fn admin_needed(
     let resource = service_principals::by_app_id(tx, tenant.id, found.resource.app_id).await?;
     let resource = resource.ok_or_else(|| OAuthError::ResourceNotFound(found.resource.name.clone()))?;
     let scopes: Vec<&str> = found.missing.iter().filter_map(|scope| scope.value.as_deref()).collect();
-    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id) };
+    let guarded = privileges::GuardedNames::default();
+    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id), guarded };
     match privileges::ensure_may_grant(tx, tenant.id, &stamp, &resource, &scopes).await {
         Ok(()) => Ok(false),
         Err(IdentityError::Denied(_)) => Ok(true),
