@@ -400,7 +400,7 @@ fn the_doctor_looks_at_the_audiences() {
     seen.push(hilum.ok(&audiences));
     hilum.ok(&["sp", "update", "--id", id, "--set", "accountEnabled=false"]);
     seen.push(hilum.ok(&audiences));
-    settings(&hilum).bind(|| insta::assert_snapshot!(seen.concat()));
+    settings(&hilum).bind(|| insta::assert_snapshot!(seen.join("\n")));
     let kept = hilum.run(&["app", "delete", "--id", id]);
     assert!(kept.err.contains("take it out of the configuration first"), "{}", kept.err);
     assert_ne!(kept.code, 0);
