@@ -78,12 +78,14 @@ pub(crate) fn tls(certificate: Arc<ServerCertificate>) -> Result<TlsAcceptor> {
 /// AES-128 goes before AES-256: nothing known breaks it, and images are encrypted a quarter faster.
 fn preferring_aes_128() -> Arc<CryptoProvider> {
     let mut provider = CryptoProvider::clone(&provider());
-    provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
-        CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
-        CipherSuite::TLS13_AES_256_GCM_SHA384 | CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => 1,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 2,
-        _ => 3,
+    // The sort is stable: what else the provider prefers stays.
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
     });
     Arc::new(provider)
 }

@@ -1,8 +1,8 @@
 //! Deleting a registration, and bringing it back (sheet §5.2: 30 days; grants do not come back).
 
 use hilum_audit::Action;
-use hilum_kernel::{AppId, ObjectId, Secret, TenantId};
-use hilum_storage::db::{DbError, ReadTx, WriteTx};
+use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_storage::db::{ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 
 use super::{Application, ApplicationProperties, locked, sql};
@@ -40,16 +40,12 @@ pub(crate) async fn delete(
         version: application.version,
         properties: application.properties.clone(),
     };
-    let document = serde_json::to_string(&kept)
-        .map_err(|error| IdentityError::invalid("application", error.to_string()))?;
-    let object = DeletedObject {
-        id: application.object_id,
-        kind: DeletedKind::Application,
-        display_name: application.properties.display_name.clone(),
-        deleted_at: crate::timestamp(stamp.at_ms),
-        parent: None,
-        document: Secret::new(document),
-    };
+    let object = DeletedObject::of(
+        (DeletedKind::Application, application.object_id),
+        &application.properties.display_name,
+        &kept,
+        stamp,
+    )?;
     service_principals::delete_with_application(tx, tenant, &application, stamp).await?;
     deleted::put(tx, tenant, &object).await?;
     sql::delete_row(tx, application.object_id).await?;
@@ -89,8 +85,7 @@ pub(crate) async fn view_deleted(
 }
 
 fn read(object: &DeletedObject) -> Result<Application, IdentityError> {
-    let kept: Kept =
-        serde_json::from_str(object.document.expose()).map_err(|_| DbError::Corrupt { column: 5 })?;
+    let kept: Kept = object.row()?;
     Ok(Application {
         object_id: object.id,
         app_id: kept.app_id,

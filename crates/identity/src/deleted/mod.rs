@@ -16,9 +16,9 @@ mod tests;
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
 use hilum_kernel::{ObjectId, Secret, TenantId};
-use hilum_storage::db::{ReadTx, WriteTx};
+use hilum_storage::db::{DbError, ReadTx, WriteTx};
 use jiff::{SignedDuration, Timestamp};
-
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -109,6 +109,32 @@ pub struct DeletedObject {
     pub parent: Option<ObjectId>,
     /// The row, in a form that only its noun reads. May hold what must not be logged.
     pub document: Secret<String>,
+}
+
+impl DeletedObject {
+    /// What is kept of an object that is deleted by itself: `row` is what its noun reads again.
+    pub(crate) fn of(
+        (kind, id): (DeletedKind, ObjectId),
+        display_name: &str,
+        row: &impl Serialize,
+        stamp: &Stamp,
+    ) -> Result<Self, IdentityError> {
+        let document = serde_json::to_string(row)
+            .map_err(|error| IdentityError::invalid(kind.as_str(), error.to_string()))?;
+        Ok(Self {
+            id,
+            kind,
+            display_name: display_name.to_owned(),
+            deleted_at: crate::timestamp(stamp.at_ms),
+            parent: None,
+            document: Secret::new(document),
+        })
+    }
+
+    /// The row of a deleted object, for its noun.
+    pub(crate) fn row<T: DeserializeOwned>(&self) -> Result<T, DbError> {
+        serde_json::from_str(self.document.expose()).map_err(|_| DbError::Corrupt { column: 5 })
+    }
 }
 
 impl Identity {

@@ -12,6 +12,7 @@ use super::{
     access::Owned,
     body::Body,
     dispatch::{self, Reply, ReplyContent, Request},
+    path,
 };
 
 /// As in Graph.
@@ -92,7 +93,6 @@ async fn send(call: &Call, part: Part) -> Result<Reply, GraphError> {
         envelope: call.envelope.clone(),
         context: call.context.clone(),
         prefer: header("prefer"),
-        within_batch: true,
     };
     dispatch::dispatch(&call.identity, call.caller.clone(), request).await
 }
@@ -167,10 +167,9 @@ fn part(value: &Value, base: &str) -> Result<Part, GraphError> {
     let url = url.filter(|url| !url.contains("://") && !url.starts_with("//"));
     let url = url.ok_or_else(|| wrong("each request needs a 'url' relative to the version, such as /me"))?;
     let url = if url.starts_with('/') { url.clone() } else { format!("/{url}") };
-    // Spelled otherwise it is found out when it is sent (`Request::within_batch`).
-    let path = url.split('?').next().unwrap_or_default();
-    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    if path.trim_matches('/').eq_ignore_ascii_case("$batch") {
+    // Read as it will be when it is sent, so that no other spelling gets by.
+    let path = path::parse(url.split('?').next().unwrap_or_default());
+    if path.is_ok_and(|segments| path::matches(PATH, &segments).is_some()) {
         return Err(wrong("a batch cannot hold another"));
     }
     let headers = match value.get("headers") {

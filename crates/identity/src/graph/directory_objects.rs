@@ -3,11 +3,11 @@
 
 use futures::FutureExt as _;
 use hilum_kernel::{AppId, ObjectId};
-use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Access, Answer, Call, GraphError, Operation, Reach, access::Owned, directory_roles, groups, users,
+    Access, Answer, Call, GraphError, Operation, Reach, access::Owned, directory_roles, groups,
+    operation::row, users,
 };
 use crate::{
     DirectoryObject, IdentityError, directory_roles as roles,
@@ -52,18 +52,6 @@ const READ: Access = Access {
     owned: Owned::Never,
 };
 const READ_PRINCIPALS: Access = Access { owned: Owned::Never, ..Access::READ_APPLICATIONS };
-
-macro_rules! row {
-    ($method:ident, $path:literal, $access:expr, $summary:literal, $handler:expr) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            summary: $summary,
-            access: $access,
-            handler: $handler,
-        }
-    };
-}
 
 /// The rows of the table.
 pub(super) const OPERATIONS: &[Operation] = &[

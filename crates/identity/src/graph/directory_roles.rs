@@ -3,13 +3,12 @@
 
 use futures::{FutureExt as _, future::ready};
 use hilum_kernel::ObjectId;
-use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     Access, Answer, Call, DirectoryRole, GraphError, Key, Operation, access::Owned, directory_objects, fixed,
-    users,
+    operation::row, users,
 };
 use crate::{
     IdentityError, NewRoleAssignment, PrincipalRef, RoleAssignmentFilter, directory_roles::ASSIGNMENTS,
@@ -41,18 +40,6 @@ const WRITE: Access = Access {
     roles: &[DirectoryRole::GlobalAdministrator],
     owned: Owned::Never,
 };
-
-macro_rules! row {
-    ($method:ident, $path:literal, $access:expr, $summary:literal, $handler:expr) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            summary: $summary,
-            access: $access,
-            handler: $handler,
-        }
-    };
-}
 
 /// The rows of the table.
 pub(super) const OPERATIONS: &[Operation] = &[

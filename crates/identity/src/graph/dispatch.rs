@@ -11,7 +11,6 @@ use super::{
     Surface,
     access::Denied,
     answer::{Answer, Content},
-    batch::PATH as BATCH,
     body::Body,
     call::Call,
     caller::Caller,
@@ -40,8 +39,6 @@ pub(super) struct Request {
     pub(super) context: RequestContext,
     /// `Prefer`, as sent.
     pub(super) prefer: Option<String>,
-    /// Whether it is part of a batch, which holds no other.
-    pub(super) within_batch: bool,
 }
 
 /// What is answered.
@@ -118,9 +115,6 @@ async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result
         segments.pop();
     }
     let (operation, keys) = find(request.surface, &request.method, &segments)?;
-    if request.within_batch && operation.path == BATCH {
-        return Err(GraphError::bad_request("Invalid batch payload format: a batch cannot hold another."));
-    }
     let reach = operation.access.reach(&caller).map_err(|denied| match denied {
         Denied::NeedsUser => {
             GraphError::bad_request("/me request is only valid with delegated authentication flow.")
@@ -356,7 +350,6 @@ pub(super) async fn operate(
             envelope: envelope.clone(),
             context: RequestContext::default(),
             prefer: None,
-            within_batch: false,
         };
         dispatch(identity, Caller::Operator, request).await
     };

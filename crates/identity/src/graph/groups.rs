@@ -2,13 +2,14 @@
 
 use futures::FutureExt as _;
 use hilum_kernel::{GroupId, ObjectId};
-use http::Method;
 use serde_json::Value;
 
 use super::{
     Access, Answer, Call, DirectoryRole, GraphError, Operation, Reach,
     access::Owned,
+    applications::owner_of,
     directory_objects::{self, Asked, Walk},
+    operation::row,
 };
 use crate::{
     BoundObjects, DirectoryObject, Group, GroupList, IdentityError, Relation,
@@ -57,18 +58,6 @@ const MEMBERS: Access = Access {
     ],
     ..WRITE
 };
-
-macro_rules! row {
-    ($method:ident, $path:literal, $access:expr, $summary:literal, $handler:expr) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            summary: $summary,
-            access: $access,
-            handler: $handler,
-        }
-    };
-}
 
 /// The rows of the table.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -140,20 +129,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
 async fn list(call: Call) -> Result<Answer, GraphError> {
     call.expands_only(&[])?;
     let mut query = call.list_query(&groups::COLLECTION)?;
-    if let Some(owner) = owner(&call) {
+    if let Some(owner) = owner_of(call.reach) {
         query = query.within(groups::OF_OWNER, owner);
     }
     let page = call.identity.page_groups(&query).await?;
     Ok(Answer::page("groups", page.map(|group| Value::Object(groups::shape(&group)))))
-}
-
-/// Of whose groups alone the caller may speak.
-fn owner(call: &Call) -> Option<ObjectId> {
-    match call.reach {
-        Reach::All => None,
-        Reach::Owned(owner) => Some(owner),
-        Reach::Own(user) => Some(ObjectId::new(user.uuid())),
-    }
 }
 
 async fn get(call: Call) -> Result<Answer, GraphError> {
@@ -255,7 +235,7 @@ async fn find(call: &Call) -> Result<Group, GraphError> {
         }
         _ => call.identity.find_group(call.id::<GroupId>("group")?).await?,
     };
-    if let Some(owner) = owner(call)
+    if let Some(owner) = owner_of(call.reach)
         && !call.identity.owns_group(group.id, owner).await?
     {
         return Err(GraphError::forbidden());

@@ -104,7 +104,6 @@ async fn handle(
         method: parts.method,
         envelope: envelope.clone(),
         context: context.clone(),
-        within_batch: false,
     };
     dispatch::dispatch(identity, caller, request).await
 }

@@ -34,3 +34,17 @@ impl Operation {
         }
     }
 }
+
+/// A row, in one line where it fits.
+macro_rules! row {
+    ($method:ident, $path:literal, $access:expr, $summary:literal, $handler:expr) => {
+        $crate::graph::Operation {
+            method: http::Method::$method,
+            path: $path,
+            summary: $summary,
+            access: $access,
+            handler: $handler,
+        }
+    };
+}
+pub(super) use row;

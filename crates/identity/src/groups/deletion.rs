@@ -1,8 +1,8 @@
 //! Deleting a group, and bringing it back: with members and owners, without what was granted.
 
 use hilum_audit::Action;
-use hilum_kernel::{GroupId, ObjectId, Secret, TenantId};
-use hilum_storage::db::{DbError, WriteTx};
+use hilum_kernel::{GroupId, ObjectId, TenantId};
+use hilum_storage::db::WriteTx;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, forget, locked, park, sql, unpark};
@@ -30,7 +30,6 @@ pub(crate) async fn delete(
     stamp: &Stamp,
 ) -> Result<Group, IdentityError> {
     let group = locked(tx, tenant, id).await?;
-    let object = ObjectId::new(id.uuid());
     super::ensure_may_manage(tx, tenant, &group, stamp).await?;
     let kept = Kept {
         mail_nickname: group.mail_nickname.clone(),
@@ -40,16 +39,8 @@ pub(crate) async fn delete(
         assignable_to_role: group.assignable_to_role,
         unique_name: group.unique_name.clone(),
     };
-    let document =
-        serde_json::to_string(&kept).map_err(|error| IdentityError::invalid("group", error.to_string()))?;
-    let object = DeletedObject {
-        id: object,
-        kind: DeletedKind::Group,
-        display_name: group.display_name.clone(),
-        deleted_at: crate::timestamp(stamp.at_ms),
-        parent: None,
-        document: Secret::new(document),
-    };
+    let object =
+        DeletedObject::of((DeletedKind::Group, ObjectId::new(id.uuid())), &group.display_name, &kept, stamp)?;
     sql::delete(tx, id).await?;
     if group.assignable_to_role {
         directory_roles::ensure_an_administrator(tx, tenant).await?;
@@ -82,8 +73,7 @@ pub(crate) async fn forget_deleted(tx: &mut WriteTx, id: ObjectId) -> Result<(),
 
 /// A deleted group as before.
 pub(crate) fn view_deleted(object: &DeletedObject) -> Result<Group, IdentityError> {
-    let kept: Kept =
-        serde_json::from_str(object.document.expose()).map_err(|_| DbError::Corrupt { column: 5 })?;
+    let kept: Kept = object.row()?;
     Ok(Group {
         id: GroupId::new(object.id.uuid()),
         display_name: object.display_name.clone(),

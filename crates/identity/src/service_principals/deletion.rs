@@ -2,8 +2,8 @@
 //! groups.
 
 use hilum_audit::Action;
-use hilum_kernel::{AppId, ObjectId, Secret, TenantId};
-use hilum_storage::db::{DbError, WriteTx};
+use hilum_kernel::{AppId, ObjectId, TenantId};
+use hilum_storage::db::WriteTx;
 use serde::{Deserialize, Serialize};
 
 use super::{ServicePrincipal, ServicePrincipalDetails, by_app_id, insert, sql};
@@ -58,15 +58,14 @@ pub(super) async fn put_away(
         details: principal.details.clone(),
         version: principal.version,
     };
-    let document = serde_json::to_string(&kept)
-        .map_err(|error| IdentityError::invalid("servicePrincipal", error.to_string()))?;
     let object = DeletedObject {
-        id: principal.id,
-        kind: DeletedKind::ServicePrincipal,
-        display_name: principal.display_name.clone(),
-        deleted_at: crate::timestamp(stamp.at_ms),
         parent,
-        document: Secret::new(document),
+        ..DeletedObject::of(
+            (DeletedKind::ServicePrincipal, principal.id),
+            &principal.display_name,
+            &kept,
+            stamp,
+        )?
     };
     role_assignments::delete_of_principal(tx, principal.id).await?;
     grants::delete_of_principal(tx, principal.id).await?;
@@ -103,8 +102,7 @@ pub(crate) async fn forget(tx: &mut WriteTx, id: ObjectId) -> Result<(), Identit
 
 /// A deleted principal as it was.
 pub(crate) fn view_deleted(object: &DeletedObject) -> Result<ServicePrincipal, IdentityError> {
-    let kept: Kept =
-        serde_json::from_str(object.document.expose()).map_err(|_| DbError::Corrupt { column: 5 })?;
+    let kept: Kept = object.row()?;
     Ok(ServicePrincipal {
         id: object.id,
         app_id: kept.app_id,

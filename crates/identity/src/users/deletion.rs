@@ -2,8 +2,8 @@
 //! deleted the name is free for others, as in Entra.
 
 use hilum_audit::Action;
-use hilum_kernel::{ObjectId, Secret, TenantId, UserId};
-use hilum_storage::db::{DbError, WriteTx};
+use hilum_kernel::{ObjectId, TenantId, UserId};
+use hilum_storage::db::WriteTx;
 use serde::{Deserialize, Serialize};
 
 use super::{User, UserDetails, insert, keep_an_administrator, locked, sql};
@@ -46,16 +46,12 @@ pub(crate) async fn delete(
         sessions_valid_from_ms: user.sessions_valid_from.as_millisecond(),
         details: user.details.clone(),
     };
-    let document =
-        serde_json::to_string(&kept).map_err(|error| IdentityError::invalid("user", error.to_string()))?;
-    let object = DeletedObject {
-        id: ObjectId::new(user.id.uuid()),
-        kind: DeletedKind::User,
-        display_name: user.display_name.clone(),
-        deleted_at: crate::timestamp(stamp.at_ms),
-        parent: None,
-        document: Secret::new(document),
-    };
+    let object = DeletedObject::of(
+        (DeletedKind::User, ObjectId::new(user.id.uuid())),
+        &user.display_name,
+        &kept,
+        stamp,
+    )?;
     sql::delete(tx, user.id).await?;
     keep_an_administrator(tx, tenant, user.id).await?;
     role_assignments::delete_of_principal(tx, object.id).await?;
@@ -90,8 +86,7 @@ pub(crate) async fn forget(tx: &mut WriteTx, id: ObjectId) -> Result<(), Identit
 
 /// A deleted user as before.
 pub(crate) fn view_deleted(object: &DeletedObject) -> Result<User, IdentityError> {
-    let kept: Kept =
-        serde_json::from_str(object.document.expose()).map_err(|_| DbError::Corrupt { column: 5 })?;
+    let kept: Kept = object.row()?;
     Ok(User {
         id: UserId::new(object.id.uuid()),
         user_principal_name: kept.user_principal_name,

@@ -301,7 +301,6 @@ fn check_total(ranges: &[Range<u64>]) -> Result<(), BlobError> {
     if bytes > READ_BYTES_MAX { Err(BlobError::TooLarge { bytes }) } else { Ok(()) }
 }
 
-/// Runs file work where it may block.
 /// A panic of the caller's own work stays one.
 fn unwound<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, BlobError> {
     joined.map_err(|error| match error.try_into_panic() {
@@ -310,6 +309,7 @@ fn unwound<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, BlobError>
     })
 }
 
+/// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {

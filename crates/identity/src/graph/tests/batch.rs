@@ -65,6 +65,8 @@ async fn batches_that_are_none_are_refused_whole() {
         (one(json!({"url": "https://localhost:8443/v1.0/$batch"})), "cannot hold another"),
         (one(json!({"url": "/$batch"})), "cannot hold another"),
         (one(json!({"url": "/%24batch/"})), "cannot hold another"),
+        (one(json!({"url": "/$batch()"})), "cannot hold another"),
+        (one(json!({"url": "/microsoft.graph.$batch?x=1"})), "cannot hold another"),
         (one(json!({"dependsOn": ["1"]})), "in a circle"),
         (one(json!({"dependsOn": ["2"]})), "not there"),
         (one(json!({"dependsOn": "1"})), "'dependsOn'"),
