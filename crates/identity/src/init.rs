@@ -123,7 +123,7 @@ impl Identity {
             keys: vec![current, next],
             applications,
             principals,
-            password: passwords::hash(password, must_change, random).await?,
+            password: self.hash_password(password, must_change).await?,
             administrator,
             assignment,
             grant_id: self.random_text::<32>(),
@@ -134,6 +134,7 @@ impl Identity {
     async fn found(&self, tenant: Tenant) -> Result<InitOutcome, IdentityError> {
         self.check_master_key().await?;
         self.index_old_rows().await?;
+        self.index_old_users().await?;
         self.refresh_seeds(&tenant).await?;
         let filter = crate::RoleAssignmentFilter {
             role: Some(GLOBAL_ADMINISTRATOR.to_owned()),

@@ -36,5 +36,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 24, name: "credential_notice", sql: credentials::EXPIRY_SCHEMA },
         Migration { number: 25, name: "service_principal_whole", sql: service_principals::SCHEMA_WHOLE },
         Migration { number: 26, name: "device_code_client", sql: oauth::DEVICE_SCHEMA_CLIENTS },
+        Migration { number: 37, name: "user_searchable", sql: users::SCHEMA_SEARCHABLE },
     ],
 };

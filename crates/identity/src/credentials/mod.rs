@@ -6,6 +6,7 @@
 mod certificates;
 mod declared;
 mod expiring;
+mod hashing;
 mod key_change;
 pub(crate) mod passwords;
 mod proof;
@@ -27,6 +28,7 @@ use crate::{Application, IdentityError, Stamp, Target, applications, privileges,
 pub(crate) use expiring::EXPIRY_STATEMENTS;
 pub use expiring::{CredentialHolder, CredentialKind};
 pub(crate) use expiring::{EXPIRY_SCHEMA, Ending, ending_by, forget_notes, note_ending};
+pub(crate) use hashing::HashingPool;
 pub(crate) use key_change::{KeyChange, custom_key_identifier, time};
 pub(crate) use secrets::hash;
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Users' passwords: Argon2id (RFC 9106), hashed off the async threads.
 
-use std::sync::Arc;
-
 use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{
+        PasswordVerifier as _,
+        phc::{Output, ParamsString, PasswordHash, Salt},
+    },
 };
 use hilum_kernel::{Random, Secret, UserId};
 use hilum_storage::db::{DbError, ReadTx, WriteTx};
 
-use super::sql;
+use super::{hashing::Turn, sql};
 use crate::IdentityError;
 
 /// NIST SP 800-63B asks for 8 at least; Entra for 8 to 256.
@@ -30,7 +31,7 @@ pub(crate) struct HashedPassword {
 pub(crate) async fn hash(
     password: Secret<String>,
     must_change: bool,
-    random: &Arc<dyn Random>,
+    (turn, random): (&Turn, &dyn Random),
 ) -> Result<HashedPassword, IdentityError> {
     let chars = password.expose().chars().count();
     if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
@@ -38,22 +39,53 @@ pub(crate) async fn hash(
     }
     let mut salt = [0; 16];
     random.fill(&mut salt);
-    let work = move || {
-        let hash: Result<PasswordHash, _> =
-            Argon2::default().hash_password_with_salt(password.expose().as_bytes(), &salt);
-        hash.map(|hash| hash.to_string())
+    let work = move |memory: &mut [Block]| -> argon2::password_hash::Result<String> {
+        let argon2 = Argon2::default();
+        let hash = PasswordHash {
+            algorithm: Algorithm::default().ident(),
+            version: Some(Version::default().into()),
+            params: ParamsString::try_from(argon2.params())?,
+            salt: Some(Salt::new(&salt)?),
+            hash: Some(output(&argon2, &password, &salt, memory)?),
+        };
+        Ok(hash.to_string())
     };
-    let hash = tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)?;
-    Ok(HashedPassword { hash: hash.map_err(|_| IdentityError::Password)?, must_change })
+    let hash = turn.run(work).await?.map_err(|_| IdentityError::Password)?;
+    Ok(HashedPassword { hash, must_change })
 }
 
 /// Whether the password is the one of this hash.
-pub(crate) async fn verify(password: Secret<String>, hash: String) -> Result<bool, IdentityError> {
-    let work = move || {
-        PasswordHash::new(&hash)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
+pub(crate) async fn verify(
+    password: Secret<String>,
+    hash: String,
+    turn: &Turn,
+) -> Result<bool, IdentityError> {
+    let work = move |memory: &mut [Block]| {
+        let Ok(hash) = PasswordHash::new(&hash) else { return false };
+        let (argon2, (Some(salt), Some(wanted))) = (Argon2::default(), (hash.salt, hash.hash)) else {
+            return false;
+        };
+        let is_ours = hash.algorithm == Algorithm::default().ident()
+            && hash.version == Some(Version::default().into())
+            && ParamsString::try_from(argon2.params()).is_ok_and(|params| params == hash.params);
+        if is_ours {
+            // The library compares outputs in constant time.
+            return output(&argon2, &password, &salt, memory).is_ok_and(|output| output == wanted);
+        }
+        argon2.verify_password(password.expose().as_bytes(), &hash).is_ok()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)
+    turn.run(work).await
+}
+
+fn output(
+    argon2: &Argon2<'_>,
+    password: &Secret<String>,
+    salt: &[u8],
+    memory: &mut [Block],
+) -> argon2::password_hash::Result<Output> {
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    argon2.hash_password_into_with_memory(password.expose().as_bytes(), salt, &mut output, memory)?;
+    Ok(Output::new(&output)?)
 }
 
 /// A password for one use: 24 characters of five bits.

@@ -132,9 +132,10 @@ pub(super) async fn names(
     let ids: BTreeSet<ObjectId> = ids.collect();
     let mut names = HashMap::new();
     for select in [
-        "SELECT id, display_name FROM service_principal WHERE tenant_id = ",
-        "SELECT id, display_name FROM directory_user WHERE tenant_id = ",
-        "SELECT id, display_name FROM directory_group WHERE tenant_id = ",
+        // An expression: SQLite's planner would take any tenant to be small and read all of it.
+        "SELECT id, display_name FROM service_principal WHERE tenant_id || '' = ",
+        "SELECT id, display_name FROM directory_user WHERE tenant_id || '' = ",
+        "SELECT id, display_name FROM directory_group WHERE tenant_id || '' = ",
     ] {
         let missing = ids.iter().copied().filter(|id| !names.contains_key(id));
         let missing: Vec<ObjectId> = missing.collect();

@@ -121,7 +121,7 @@ async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result
         }
         Denied::Privileges => GraphError::forbidden(),
     })?;
-    if request.surface == Surface::Graph && operation.path != BATCH {
+    if request.surface == Surface::Graph && operation.path != super::batch::PATH {
         request.body.binds_only(operation.bindable())?;
     }
     let mut options = match request.surface {

@@ -105,6 +105,9 @@ async fn users_are_made_found_changed_and_deleted() {
             format!("id in ('{}')", id(&ada)),
             "displayName eq 'ada' and mailNickname eq 'ada'".to_owned(),
             "displayName eq 'ada' and accountEnabled eq true and userType eq 'Member'".to_owned(),
+            "jobTitle eq 'countess' and startswith(jobTitle,'Count')".to_owned(),
+            "jobTitle ne null and department eq null".to_owned(),
+            "contains(displayName,'DA') and not contains(displayName,'%')".to_owned(),
         ] {
             let list = session.get(&format!("/users?$filter={}", filter.replace(' ', "%20"))).await;
             assert_eq!(list.status, StatusCode::OK, "{filter}: {}", list.text);

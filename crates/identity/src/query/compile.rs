@@ -289,7 +289,11 @@ impl Compiler<'_> {
                 statement.push("(").push(name).push(from).bind(text).push(to).push(name);
                 statement.push(if sense == Sense::Holds { " < " } else { " >= " }).bind(end).push(")");
             }
-            // Without LIKE, which ignores ASCII case on SQLite only.
+            // On SQLite, LIKE ignores ASCII case, which folded text has none of.
+            Function::Contains if matches!(field.column, Column::Folded(_)) => {
+                statement.push(name).push(if sense == Sense::Holds { " LIKE " } else { " NOT LIKE " });
+                statement.bind(like_pattern(&text)).push(" ESCAPE '!'");
+            }
             Function::Contains => {
                 statement.push("REPLACE(").push(name).push(", ").bind(text).push(", '')");
                 statement.push(if sense == Sense::Holds { " <> " } else { " = " }).push(name);
@@ -333,6 +337,20 @@ impl Compiler<'_> {
         self.statement.push(")");
         Ok(())
     }
+}
+
+/// What LIKE takes for this text anywhere.
+fn like_pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(char);
+    }
+    pattern.push('%');
+    pattern
 }
 
 const fn relation(operator: Comparison, sense: Sense) -> Sql {

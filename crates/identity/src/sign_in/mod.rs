@@ -8,53 +8,31 @@ mod lockout;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{net::IpAddr, sync::Arc, thread, time::Duration};
+use std::net::IpAddr;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor, Event, Outcome};
 use hilum_kernel::{AppId, CorrelationId, Secret, UserId};
 use hilum_storage::db::DbError;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Identity, IdentityError, User,
-    credentials::passwords::{self, HashedPassword},
+    credentials::{
+        HashingPool,
+        passwords::{self, HashedPassword},
+    },
     oauth::Throttle,
     users,
 };
 
 pub(crate) use lockout::Lockout;
 
-/// How long a sign-in waits for its turn to be hashed. Beyond: 503.
-const HASHING_WAIT: Duration = Duration::from_secs(10);
 /// What is compared with where there is no password: Argon2id with the parameters of real ones, of no password at all.
 const NO_PASSWORD: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Longer ones are wrong without a look (the same limit as for new ones, in bytes).
 const PASSWORD_BYTES_MAX: usize = 1024;
-
-/// The few threads that hash passwords.
-#[derive(Debug, Clone)]
-pub(crate) struct HashingPool(Arc<Semaphore>);
-
-impl Default for HashingPool {
-    /// All cores but one.
-    fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))))
-    }
-}
-
-impl HashingPool {
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, IdentityError> {
-        let turn = tokio::time::timeout(HASHING_WAIT, Arc::clone(&self.0).acquire_owned()).await;
-        match turn {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(IdentityError::Interrupted),
-        }
-    }
-}
 
 /// What guards sign-ins.
 #[derive(Debug, Default)]
@@ -224,10 +202,9 @@ impl Identity {
         let fits = password.expose().len() <= PASSWORD_BYTES_MAX;
         let password = if fits { password } else { Secret::new(String::new()) };
         let good =
-            passwords::verify(password, hash.clone()).await.map_err(|error| (None, error.into()))? && fits;
-        // The turn ends with this function: who comes next sees what was counted.
-        let _turn = turn;
-        match found {
+            passwords::verify(password, hash.clone(), &turn).await.map_err(|error| (None, error.into()))?
+                && fits;
+        let outcome = match found {
             Some((user, _, must_change)) if good => {
                 guard.lockout.succeeded(name, address, now_ms);
                 Ok(Checked { user, must_change, hash, at_ms: now_ms })
@@ -237,7 +214,10 @@ impl Identity {
                 guard.addresses.failed(address, now_ms);
                 Err((found.map(|(user, ..)| user.id), SignInError::WrongCredentials))
             }
-        }
+        };
+        // Who comes next sees what was counted.
+        drop(turn);
+        outcome
     }
 
     /// Hashes a new password when it is its turn.
@@ -246,8 +226,8 @@ impl Identity {
         password: Secret<String>,
         must_change: bool,
     ) -> Result<HashedPassword, IdentityError> {
-        let _turn = self.0.sign_in.pool.turn().await?;
-        passwords::hash(password, must_change, &self.0.random).await
+        let turn = self.0.sign_in.pool.turn().await?;
+        passwords::hash(password, must_change, (&turn, &*self.0.random)).await
     }
 
     /// Compares a password with a hash when it is its turn.
@@ -256,8 +236,8 @@ impl Identity {
         password: Secret<String>,
         hash: String,
     ) -> Result<bool, IdentityError> {
-        let _turn = self.0.sign_in.pool.turn().await?;
-        passwords::verify(password, hash).await
+        let turn = self.0.sign_in.pool.turn().await?;
+        passwords::verify(password, hash, &turn).await
     }
 
     /// The stored hash, if this is the user's present password. Who holds the user's token may not guess it without
@@ -282,10 +262,10 @@ impl Identity {
             passwords::stored(&mut tx, user.id).await?
         };
         // The turn lasts until a failure is counted, as with sign-ins: a hundred guesses at once are a hundred.
-        let _turn = guard.pool.turn().await?;
+        let turn = guard.pool.turn().await?;
         locked()?;
         if let Some((hash, _)) = stored
-            && passwords::verify(password, hash.clone()).await?
+            && passwords::verify(password, hash.clone(), &turn).await?
         {
             return Ok(Some(hash));
         }

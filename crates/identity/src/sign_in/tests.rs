@@ -1,5 +1,7 @@
 //! Signing in: who gets in, who is told what.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{
     MustChange, NewUser, UserChange,
@@ -33,10 +35,10 @@ impl Fixture {
     }
 
     /// Takes the turns of all who want to hash but so many.
-    pub(crate) async fn busy_hashing(&self, but: usize) -> OwnedSemaphorePermit {
-        let turns = &self.identity.0.sign_in.pool.0;
+    pub(crate) async fn busy_hashing(&self, but: usize) -> tokio::sync::OwnedSemaphorePermit {
+        let turns = self.identity.0.sign_in.pool.turns();
         let taken = u32::try_from(turns.available_permits() - but).unwrap();
-        Arc::clone(turns).acquire_many_owned(taken).await.unwrap()
+        turns.acquire_many_owned(taken).await.unwrap()
     }
 
     async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, SignInError> {

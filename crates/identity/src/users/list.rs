@@ -1,5 +1,6 @@
 //! Lists of users.
 
+use futures::FutureExt as _;
 use hilum_kernel::TenantId;
 use hilum_storage::db::ReadTx;
 
@@ -36,6 +37,14 @@ pub(crate) const COLLECTION: Collection = Collection {
         Field::new("mailNickname", Column::Folded("mail_nickname_folded")).indexed(),
         Field::new("mail", Column::Folded("mail_folded")).indexed(),
         Field::new("employeeId", Column::Folded("employee_id_folded")).indexed(),
+        Field::new("givenName", Column::Folded("given_name_folded")).indexed(),
+        Field::new("surname", Column::Folded("surname_folded")).indexed(),
+        Field::new("jobTitle", Column::Folded("job_title_folded")).indexed(),
+        Field::new("department", Column::Folded("department_folded")).indexed(),
+        Field::new("companyName", Column::Folded("company_name_folded")).indexed(),
+        Field::new("officeLocation", Column::Folded("office_location_folded")).indexed(),
+        Field::new("city", Column::Folded("city_folded")).indexed(),
+        Field::new("country", Column::Folded("country_folded")).indexed(),
         Field::new("onPremisesImmutableId", Column::Text("immutable_id")).indexed(),
         Field::new("accountEnabled", Column::Bool("account_enabled")),
         Field::new("userType", Column::Text("user_type")),
@@ -46,6 +55,28 @@ pub(crate) const COLLECTION: Collection = Collection {
 };
 
 impl Identity {
+    /// Writes rows anew that were written before there were columns for all that is searched by.
+    pub(crate) async fn index_old_users(&self) -> Result<(), IdentityError> {
+        let tenant = self.tenant().await?.id;
+        loop {
+            if sql::not_searchable(&mut self.0.db.read().await?).await?.is_empty() {
+                return Ok(());
+            }
+            self.0
+                .db
+                .write(tenant, |tx, tenant| {
+                    async move {
+                        for user in sql::not_searchable(tx).await? {
+                            sql::update(tx, *tenant, &user).await?;
+                        }
+                        Ok::<_, IdentityError>(())
+                    }
+                    .boxed()
+                })
+                .await?;
+        }
+    }
+
     /// A page of users.
     pub(crate) async fn page_users(&self, query: &ListQuery) -> Result<Page<User>, IdentityError> {
         let tenant = self.tenant().await?.id;

@@ -36,7 +36,7 @@ pub(crate) use passwords::{check as check_password_rules, replace_own as replace
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, insert};
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, insert};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,35 @@ pub(crate) const SCHEMA_DETAILS: Sql =
     CREATE INDEX directory_user_created ON directory_user (tenant_id, created_at_ms, id);
     CREATE UNIQUE INDEX directory_user_immutable_id ON directory_user (tenant_id, immutable_id)";
 
+/// More of what administrators look users up by. Rows that are not yet `searchable` were written before and are written
+/// anew at the next start.
+pub(crate) const SCHEMA_SEARCHABLE: Sql =
+    "ALTER TABLE directory_user ADD COLUMN searchable BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE directory_user ADD COLUMN given_name_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN surname_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN job_title_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN department_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN company_name_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN office_location_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN city_folded TEXT;
+    ALTER TABLE directory_user ADD COLUMN country_folded TEXT;
+    CREATE INDEX directory_user_not_searchable ON directory_user (id) WHERE searchable = 0;
+    CREATE INDEX directory_user_given_name ON directory_user (tenant_id, given_name_folded, id)
+        WHERE given_name_folded IS NOT NULL;
+    CREATE INDEX directory_user_surname ON directory_user (tenant_id, surname_folded, id)
+        WHERE surname_folded IS NOT NULL;
+    CREATE INDEX directory_user_job_title ON directory_user (tenant_id, job_title_folded, id)
+        WHERE job_title_folded IS NOT NULL;
+    CREATE INDEX directory_user_department ON directory_user (tenant_id, department_folded, id)
+        WHERE department_folded IS NOT NULL;
+    CREATE INDEX directory_user_company_name ON directory_user (tenant_id, company_name_folded, id)
+        WHERE company_name_folded IS NOT NULL;
+    CREATE INDEX directory_user_office_location ON directory_user (tenant_id, office_location_folded, id)
+        WHERE office_location_folded IS NOT NULL;
+    CREATE INDEX directory_user_city ON directory_user (tenant_id, city_folded, id) WHERE city_folded IS NOT NULL;
+    CREATE INDEX directory_user_country ON directory_user (tenant_id, country_folded, id)
+        WHERE country_folded IS NOT NULL";
+
 /// What [`read`] reads, in its order.
 pub(super) const COLUMNS: Sql =
     "id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
@@ -45,21 +74,30 @@ const BY_IDS: Sql = "SELECT id, user_principal_name, display_name, mail_nickname
     account_enabled, created_at_ms, details, sessions_valid_from_ms FROM directory_user WHERE id IN (";
 const INSERT: Sql = "INSERT INTO directory_user (id, tenant_id, user_principal_name, user_principal_name_folded,
     display_name, display_name_folded, mail_nickname, given_name, surname, mail, account_enabled, created_at_ms,
-    details, mail_nickname_folded, mail_folded, user_type, employee_id_folded, immutable_id, sessions_valid_from_ms)
-    VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)";
+    details, mail_nickname_folded, mail_folded, user_type, employee_id_folded, immutable_id, sessions_valid_from_ms,
+    given_name_folded, surname_folded, job_title_folded, department_folded, company_name_folded,
+    office_location_folded, city_folded, country_folded, searchable)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,1)";
 const UPDATE: Sql = "UPDATE directory_user SET user_principal_name = $3, user_principal_name_folded = $4,
     display_name = $5, display_name_folded = $6, mail_nickname = $7, given_name = $8, surname = $9, mail = $10,
     account_enabled = $11, details = $13, mail_nickname_folded = $14, mail_folded = $15, user_type = $16,
-    employee_id_folded = $17, immutable_id = $18, sessions_valid_from_ms = $19
+    employee_id_folded = $17, immutable_id = $18, sessions_valid_from_ms = $19, given_name_folded = $20,
+    surname_folded = $21, job_title_folded = $22, department_folded = $23, company_name_folded = $24,
+    office_location_folded = $25, city_folded = $26, country_folded = $27, searchable = 1
     WHERE id = $1 AND tenant_id = $2 AND created_at_ms = $12";
 /// Also tells apart who changed what: nobody reads the version yet, everybody waits for the row.
 const LOCK: Sql = "UPDATE directory_user SET version = version + 1 WHERE id = $1";
 const SET_MUST_CHANGE: Sql = "UPDATE user_password SET must_change = $2 WHERE user_id = $1";
 const END_SESSIONS: Sql = "UPDATE directory_user SET sessions_valid_from_ms = $2 WHERE id = $1";
+const NOT_SEARCHABLE: Sql =
+    "SELECT id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
+    account_enabled, created_at_ms, details, sessions_valid_from_ms
+    FROM directory_user WHERE searchable = 0 ORDER BY id LIMIT 1000";
 const DELETE: Sql = "DELETE FROM directory_user WHERE id = $1";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[INSERT, UPDATE, LOCK, SET_MUST_CHANGE, END_SESSIONS, DELETE];
+pub(crate) const STATEMENTS: &[Sql] =
+    &[INSERT, UPDATE, LOCK, SET_MUST_CHANGE, END_SESSIONS, NOT_SEARCHABLE, DELETE];
 
 pub(crate) async fn list(
     tx: &mut ReadTx,
@@ -135,6 +173,14 @@ async fn write(tx: &mut WriteTx, sql: Sql, tenant: TenantId, user: &User) -> Res
         user.details.employee_id.as_deref().map(folded).into(),
         user.details.on_premises_immutable_id.clone().into(),
         user.sessions_valid_from.as_millisecond().into(),
+        user.given_name.as_deref().map(folded).into(),
+        user.surname.as_deref().map(folded).into(),
+        user.details.job_title.as_deref().map(folded).into(),
+        user.details.department.as_deref().map(folded).into(),
+        user.details.company_name.as_deref().map(folded).into(),
+        user.details.office_location.as_deref().map(folded).into(),
+        user.details.city.as_deref().map(folded).into(),
+        user.details.country.as_deref().map(folded).into(),
     ];
     match tx.execute(sql, &row).await {
         Err(DbError::Duplicate { constraint }) if constraint.contains("immutable_id") => {
@@ -142,6 +188,11 @@ async fn write(tx: &mut WriteTx, sql: Sql, tenant: TenantId, user: &User) -> Res
         }
         outcome => outcome.on_duplicate("userPrincipalName").map(drop),
     }
+}
+
+/// Some of the rows that were written before there were columns for all that is searched by.
+pub(crate) async fn not_searchable(tx: &mut ReadTx) -> Result<Vec<User>, DbError> {
+    tx.fetch_all(NOT_SEARCHABLE, &[]).await?.iter().map(read).collect()
 }
 
 /// Makes others wait who want to change this user.

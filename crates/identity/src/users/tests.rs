@@ -1,9 +1,11 @@
 //! Users, on every database.
 
+use futures::FutureExt as _;
 use hilum_kernel::Secret;
 
 use crate::{
     IdentityError, MustChange, NewUser, UserChange, UserFilter,
+    query::{Comparison, Expr, ListQuery, Literal},
     testing::{actor, fixtures, members},
 };
 
@@ -46,6 +48,36 @@ async fn a_user_lives() {
 
         identity.delete_user(&actor(), "ada@contoso.local").await.unwrap();
         assert!(matches!(identity.find_user("ada@contoso.local").await, Err(IdentityError::NotFound { .. })));
+    }
+}
+
+#[tokio::test]
+async fn users_of_before_are_found_by_what_became_searchable() {
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let made = identity.create_user(&actor(), ada("ada@contoso.local")).await.unwrap();
+        let change = members(r#"{"department": "Radiology"}"#);
+        identity.change_user_of(&actor(), &made.id.to_string(), &change).await.unwrap();
+        fixture
+            .test_db
+            .db
+            .write((), |tx, ()| {
+                let forget = "UPDATE directory_user SET searchable = 0, department_folded = NULL";
+                async move { tx.execute(forget, &[]).await.map(drop) }.boxed()
+            })
+            .await
+            .unwrap();
+        let found = async || {
+            let filter = Some(Expr::Compare {
+                path: "department".to_owned(),
+                operator: Comparison::Equal,
+                value: Literal::Text("radiology".to_owned()),
+            });
+            identity.page_users(&ListQuery { filter, ..ListQuery::default() }).await.unwrap().items.len()
+        };
+        assert_eq!(found().await, 0);
+        identity.index_old_users().await.unwrap();
+        assert_eq!(found().await, 1);
     }
 }
 
