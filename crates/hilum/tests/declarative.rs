@@ -60,6 +60,18 @@ fn a_pipeline_sees_the_plan_applies_it_and_finds_it_done() {
     let again = hilum.run(&["apply", "-f", &file, "--yes"]);
     assert_eq!((again.out.trim(), again.code), ("No changes: everything is as declared.", 0));
 
+    fs::remove_file(&secret_file).unwrap();
+    let lost = hilum.run(&["apply", "-f", &file, "--yes"]);
+    assert_eq!((lost.out.trim(), lost.code), ("No changes: everything is as declared.", 0));
+    assert!(lost.err.contains("WARNING") && lost.err.contains("not recoverable"), "{}", lost.err);
+    // What the warning says to do is what mends it.
+    let (_, command) = lost.err.split_once("`hilum ").unwrap();
+    let words: Vec<&str> = command.split('`').next().unwrap().split(' ').collect();
+    assert_eq!(hilum.run(&words).code, 0, "{words:?}");
+    let mended = hilum.run(&["apply", "-f", &file, "--yes"]);
+    assert!(mended.code == 0 && !mended.err.contains("WARNING"), "{}", mended.err);
+    assert_eq!(fs::read_to_string(&secret_file).unwrap().len(), 43);
+
     let pruned = hilum.run_with_input(
         &["apply", "-f", "-", "--prune", "-l", "app=ct", "--yes"],
         "kind: Application\ndisplayName: Other\n",

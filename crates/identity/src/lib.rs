@@ -73,7 +73,7 @@ pub use deleted::{DeletedKind, DeletedObject};
 pub use directory_objects::{DirectoryObject, GroupList};
 pub use error::IdentityError;
 pub use expiry::{ExpiresWithin, ExpiringCredential};
-pub use federated_credentials::FederatedCredential;
+pub use federated_credentials::{FederatedCredential, FederatedProperties};
 pub use grants::{
     AppRoleAssignment, AssignmentEnd, ConsentKind, NamedAssignment, NewAppRoleAssignment, NewPermissionGrant,
     PermissionGrant, PermissionGrantRequest, PrincipalKind,

@@ -6,20 +6,20 @@ use hilum_storage::db::WriteTx;
 use jiff::Timestamp;
 
 use super::{
-    CertificateInfo, NewCertificate, SecretInfo,
+    CertificateInfo, Client, NewCertificate, SecretInfo,
     certificates::{CERTIFICATES_MAX, info_of},
     check_display_name,
     secrets::{HINT_CHARS, SECRETS_MAX, check_times, hash},
     sql,
 };
-use crate::{Application, Identity, IdentityError, Stamp, error::OnDuplicate as _};
+use crate::{Identity, IdentityError, Stamp, error::OnDuplicate as _};
 
 impl Identity {
     /// Makes a secret that is valid from now on. Its text is worth something only after the commit.
     pub(crate) async fn declare_secret(
         &self,
         tx: &mut WriteTx,
-        application: &Application,
+        client: Client,
         (display_name, ends_at): (&str, Timestamp),
         stamp: &Stamp,
     ) -> Result<(SecretInfo, Secret<String>), IdentityError> {
@@ -34,13 +34,13 @@ impl Identity {
             ends_at,
         };
         check_times(&info, crate::timestamp(stamp.at_ms))?;
-        if sql::secrets(tx, application.object_id).await?.len() >= SECRETS_MAX {
+        if sql::secrets(tx, client.id).await?.len() >= SECRETS_MAX {
             return Err(IdentityError::invalid("secrets", "there may be at most 50: remove old ones"));
         }
-        let hash = hash(&self.0.secret_key, application.object_id, value.expose());
-        sql::insert_secret(tx, application.object_id, &info, &hash).await?;
+        let hash = hash(&self.0.secret_key, client.id, value.expose());
+        sql::insert_secret(tx, client.id, &info, &hash).await?;
         let detail = Some(format!("secret {}", info.key_id));
-        stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
+        stamp.record(tx, Action::CredentialAdded, client.app_id, detail).await?;
         Ok((info, value))
     }
 
@@ -48,17 +48,17 @@ impl Identity {
     pub(crate) async fn declare_certificate(
         &self,
         tx: &mut WriteTx,
-        application: &Application,
+        client: Client,
         new: NewCertificate,
         stamp: &Stamp,
     ) -> Result<CertificateInfo, IdentityError> {
         let info = self.certificate_info(new, stamp)?;
-        if sql::certificates(tx, application.object_id).await?.len() >= CERTIFICATES_MAX {
+        if sql::certificates(tx, client.id).await?.len() >= CERTIFICATES_MAX {
             return Err(IdentityError::invalid("certificates", "there may be at most 10: remove old ones"));
         }
-        sql::insert_certificate(tx, application.object_id, &info).await.on_duplicate("certificates")?;
+        sql::insert_certificate(tx, client.id, &info).await.on_duplicate("certificates")?;
         let detail = Some(format!("certificate {}", info.key_id));
-        stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
+        stamp.record(tx, Action::CredentialAdded, client.app_id, detail).await?;
         Ok(info)
     }
 

@@ -5,12 +5,13 @@ use hilum_kernel::{AppId, ObjectId};
 use serde_json::{Map, Value, json};
 
 use super::{
-    credentials,
+    credentials::{self, Holder},
     document::Document,
+    federated,
     run::{Run, Trouble},
 };
 use crate::{
-    Application, ApplicationProperties, IdentityError, ParentalControl, PermissionKind,
+    Application, ApplicationProperties, IdentityError, OwnedKind, ParentalControl, PermissionKind,
     applications::{self, Ground, Policy},
 };
 
@@ -31,6 +32,7 @@ pub(super) async fn prepare(run: &mut Run<'_>, at: usize) -> Result<Prepared, Tr
     let mut members = document.members.clone();
     members.remove("appId");
     members.remove("owners");
+    members.remove(federated::MEMBER);
     let found = find(run, document).await?;
     let (object_id, new_app_id) = run.ids(at)?;
     let app_id = match (&found, document.optional("appId")?) {
@@ -66,7 +68,7 @@ pub(super) async fn save(run: &mut Run<'_>, prepared: Prepared) -> Result<(), Tr
     let Prepared { at, found, mut application, mut references } = prepared;
     let document = run.document_at(at)?;
     resolve(run, document, &mut references, &mut application).await?;
-    let (before, after) = (
+    let (mut before, mut after) = (
         found.as_ref().map(|found| properties_json(&found.properties)),
         properties_json(&application.properties),
     );
@@ -101,8 +103,20 @@ pub(super) async fn save(run: &mut Run<'_>, prepared: Prepared) -> Result<(), Tr
     }
     run.applications.insert(at, application.object_id);
     let mut notes = Vec::new();
-    credentials::certificates(run, document, &application, &mut notes).await?;
-    credentials::secrets(run, document, &application, &mut notes).await?;
+    let holder = Holder {
+        id: application.object_id,
+        app_id: application.app_id,
+        kind: OwnedKind::Application,
+        name: &application.properties.display_name,
+    };
+    credentials::certificates(run, document, holder, &mut notes).await?;
+    credentials::secrets(run, document, holder, &mut notes).await?;
+    if let Some((was, is)) = federated::credentials(run, document, &application).await? {
+        if let Some(before) = &mut before {
+            set_value(before, federated::MEMBER, was);
+        }
+        set_value(&mut after, federated::MEMBER, is);
+    }
     run.finish(document, &application.app_id.to_string(), before, after, notes).await
 }
 
@@ -246,8 +260,12 @@ fn text_of(value: &Value, member: &str) -> Option<String> {
 }
 
 fn set(value: &mut Value, member: &str, text: String) {
-    if let Value::Object(members) = value {
-        members.insert(member.to_owned(), text.into());
+    set_value(value, member, text.into());
+}
+
+fn set_value(object: &mut Value, member: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(member.to_owned(), value);
     }
 }
 

@@ -122,12 +122,14 @@ pub enum Input {
 /// Gives the content of an input named in a file (the second argument), or says why it cannot.
 pub type LoadInput<'a> = dyn Fn(&Input, &str) -> Result<Secret<Vec<u8>>, String> + Sync + 'a;
 
-/// A secret to be made where the application has none of this name.
+/// A secret to be made where the application or service principal has none of this name.
 #[derive(Debug, Clone)]
 pub(super) struct DeclaredSecret {
     pub(super) display_name: String,
     pub(super) ends: Ends,
     pub(super) write_to: SecretTarget,
+    /// Whether somebody looked and found nothing where it was written to.
+    pub(super) lost: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -284,6 +286,16 @@ impl Desired {
         })
     }
 
+    /// Notes which secrets are not where they were written to: `is_there` is given the declaring file and the target.
+    /// The plan warns of those that the directory has.
+    pub fn look_for_secrets(&mut self, is_there: impl Fn(&str, &SecretTarget) -> bool) {
+        for document in &mut self.documents {
+            for secret in &mut document.secrets {
+                secret.lost = !is_there(&document.file, &secret.write_to);
+            }
+        }
+    }
+
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
@@ -399,7 +411,7 @@ impl Reading<'_> {
         if let Some(value) = document.members.remove("labels") {
             document.labels = Some(labels(document, &value)?);
         }
-        if document.kind == DeclaredKind::Application {
+        if matches!(document.kind, DeclaredKind::Application | DeclaredKind::ServicePrincipal) {
             if let Some(value) = document.members.remove("secrets") {
                 document.secrets = secrets(document, &value)?;
             }
@@ -554,7 +566,7 @@ fn secrets(document: &Document, value: &Value) -> Result<Vec<DeclaredSecret>, Pr
                 return Err(document.problem(&path, "give endDateTime or lifetime, not both"));
             }
         };
-        all.push(DeclaredSecret { display_name, ends, write_to: secret_target(&entry)? });
+        all.push(DeclaredSecret { display_name, ends, write_to: secret_target(&entry)?, lost: false });
     }
     Ok(all)
 }

@@ -12,6 +12,7 @@ mod assignments;
 mod credentials;
 mod document;
 mod export;
+mod federated;
 mod groups;
 mod labels;
 mod manifest;
@@ -38,7 +39,7 @@ use hilum_storage::db::DbError;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{Identity, IdentityError, credentials::passwords::HashedPassword};
+use crate::{CredentialOwner, Identity, IdentityError, OwnedKind, credentials::passwords::HashedPassword};
 
 pub use document::{
     ConfigurationFile, DECLARED_MAX, DeclaredKind, Desired, Input, LoadInput, Problem, SecretTarget,
@@ -93,6 +94,8 @@ pub struct Declaration {
 pub struct MadeSecret {
     /// The application's client ID.
     pub app_id: AppId,
+    /// Whether the application holds it, or its service principal.
+    pub holder: OwnedKind,
     /// The application's name.
     pub application: String,
     /// The secret's ID.
@@ -105,6 +108,17 @@ pub struct MadeSecret {
     pub target: SecretTarget,
     /// The file that declares it.
     pub file: Arc<str>,
+}
+
+impl MadeSecret {
+    /// Whose secret it is.
+    pub fn owner(&self) -> CredentialOwner {
+        let name = self.app_id.to_string();
+        match self.holder {
+            OwnedKind::Application => CredentialOwner::Application(name.as_str().into()),
+            OwnedKind::ServicePrincipal => CredentialOwner::ServicePrincipal(name.as_str().into()),
+        }
+    }
 }
 
 impl Identity {

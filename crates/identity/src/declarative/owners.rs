@@ -1,8 +1,7 @@
-//! Declared owners of applications. The list is the whole list: who is not in it owns no more.
+//! Declared owners of applications and service principals. The list is the whole list: who is not in it owns no more.
 
 use std::collections::BTreeMap;
 
-use hilum_audit::Action;
 use hilum_kernel::ObjectId;
 use serde_json::Value;
 
@@ -16,10 +15,14 @@ use crate::{
     owners::{self, Owned},
 };
 
-/// Makes an application's owners what its document says, once everybody is there.
-pub(super) async fn of_application(run: &mut Run<'_>, at: usize) -> Result<(), Trouble> {
+/// Makes the owners of an application or service principal what its document says, once everybody is there.
+pub(super) async fn of_object(run: &mut Run<'_>, at: usize, kind: OwnedKind) -> Result<(), Trouble> {
     let document = run.document_at(at)?;
-    let (Some(names), Some(id)) = (document.texts("owners")?, run.applications.get(&at).copied()) else {
+    let objects = match kind {
+        OwnedKind::Application => &run.applications,
+        OwnedKind::ServicePrincipal => &run.principals,
+    };
+    let (Some(names), Some(id)) = (document.texts("owners")?, objects.get(&at).copied()) else {
         return Ok(());
     };
     let mut wanted = BTreeMap::new();
@@ -27,7 +30,7 @@ pub(super) async fn of_application(run: &mut Run<'_>, at: usize) -> Result<(), T
         let path = format!("owners[{place}]");
         let principal = run.principal(document, &path, name).await?;
         if principal.kind == PrincipalKind::Group {
-            return Err(document.problem(&path, "a group cannot own an application").into());
+            return Err(document.problem(&path, "a group cannot be an owner here").into());
         }
         wanted.insert(principal.id, principal.kind);
     }
@@ -36,23 +39,23 @@ pub(super) async fn of_application(run: &mut Run<'_>, at: usize) -> Result<(), T
     if wanted.keys().eq(present.keys()) {
         return Ok(());
     }
-    let (tenant, stamp) = (run.tenant(), &run.means.stamp);
+    let (tenant, stamp, action) = (run.tenant(), &run.means.stamp, kind.action());
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    for (owner, kind) in &present {
-        before.push(name_of(run, *owner, *kind).await?);
+    for (owner, of) in &present {
+        before.push(name_of(run, *owner, *of).await?);
         if !wanted.contains_key(owner) {
             owners::remove(run.tx, id, *owner).await?;
             let detail = Some(format!("owner {owner} removed"));
-            stamp.record(run.tx, Action::ApplicationChanged, id, detail).await?;
+            stamp.record(run.tx, action, id, detail).await?;
         }
     }
-    for (owner, kind) in &wanted {
-        after.push(name_of(run, *owner, *kind).await?);
+    for (owner, of) in &wanted {
+        after.push(name_of(run, *owner, *of).await?);
         if !present.contains_key(owner) {
-            let object = Owned { id, kind: OwnedKind::Application };
-            owners::add(run.tx, tenant, object, OwnerRef { id: *owner, kind: *kind }, stamp.at_ms).await?;
+            let object = Owned { id, kind };
+            owners::add(run.tx, tenant, object, OwnerRef { id: *owner, kind: *of }, stamp.at_ms).await?;
             let detail = Some(format!("owner {owner} added"));
-            stamp.record(run.tx, Action::ApplicationChanged, id, detail).await?;
+            stamp.record(run.tx, action, id, detail).await?;
         }
     }
     let value = |mut names: Vec<String>| {

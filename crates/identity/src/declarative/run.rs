@@ -15,7 +15,9 @@ use super::{
     references::DeclaredNames,
     roles, users,
 };
-use crate::{Identity, IdentityError, Stamp, Tenant, credentials::passwords::HashedPassword};
+use crate::{
+    Identity, IdentityError, OwnedKind, Stamp, Tenant, credentials::passwords::HashedPassword, tenants,
+};
 
 /// How many problems are told at once.
 const PROBLEMS_MAX: usize = 100;
@@ -51,6 +53,8 @@ pub(super) struct Run<'a> {
     pub(super) groups: BTreeMap<usize, GroupId>,
     /// The applications that documents speak of.
     pub(super) applications: BTreeMap<usize, ObjectId>,
+    /// The service principals that documents speak of.
+    pub(super) principals: BTreeMap<usize, ObjectId>,
     problems: Vec<Problem>,
     claimed: BTreeSet<(DeclaredKind, String)>,
 }
@@ -93,9 +97,12 @@ pub(super) async fn run(tx: &mut WriteTx, means: &Means) -> Result<Outcome, Conf
         secrets: Vec::new(),
         groups: BTreeMap::new(),
         applications: BTreeMap::new(),
+        principals: BTreeMap::new(),
         problems: Vec::new(),
         claimed: BTreeSet::new(),
     };
+    // Two declarations at the same time come one after the other: the second sees what the first has made.
+    tenants::lock(run.tx, means.tenant.id).await?;
     if run.all().await? == Next::GoOn && run.problems.is_empty() {
         prune::prune(&mut run).await?;
     }
@@ -150,10 +157,15 @@ impl<'a> Run<'a> {
                 return Ok(Next::Stop);
             }
         }
-        for at in self.of_kind(DeclaredKind::Application) {
-            let result = Box::pin(owners::of_application(self, at)).await;
-            if self.settle(at, result)? == Next::Stop {
-                return Ok(Next::Stop);
+        for (declared, kind) in [
+            (DeclaredKind::Application, OwnedKind::Application),
+            (DeclaredKind::ServicePrincipal, OwnedKind::ServicePrincipal),
+        ] {
+            for at in self.of_kind(declared) {
+                let result = Box::pin(owners::of_object(self, at, kind)).await;
+                if self.settle(at, result)? == Next::Stop {
+                    return Ok(Next::Stop);
+                }
             }
         }
         Ok(Next::GoOn)

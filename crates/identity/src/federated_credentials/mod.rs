@@ -3,6 +3,7 @@
 //!
 //! Owns `federated_credential`.
 
+mod declared;
 mod sql;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::{
     query::{self, Collection, Column, Field, ListQuery, Page},
 };
 
+pub(crate) use declared::declared_of;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{SCHEMA, forget, list as of_application};

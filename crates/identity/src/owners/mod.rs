@@ -45,7 +45,7 @@ impl OwnedKind {
         }
     }
 
-    const fn action(self) -> Action {
+    pub(crate) const fn action(self) -> Action {
         match self {
             Self::Application => Action::ApplicationChanged,
             Self::ServicePrincipal => Action::ServicePrincipalChanged,

@@ -82,7 +82,7 @@ pub struct SamlSettings {
 ///
 /// # Errors
 /// [`IdentityError::Invalid`] for members that do not exist, cannot be written, have the wrong type or break a rule.
-pub(super) fn changed(
+pub(crate) fn changed(
     before: &ServicePrincipal,
     members: &Map<String, Value>,
 ) -> Result<ServicePrincipal, IdentityError> {
@@ -114,7 +114,7 @@ pub(super) fn changed(
     }
     after.details = serde_json::from_value(Value::Object(document)).map_err(|error| {
         let text = error.to_string();
-        let named = text.split('`').nth(1).map(str::to_owned).or_else(|| mistyped(members));
+        let named = mistyped(members).or_else(|| text.split('`').nth(1).map(str::to_owned));
         IdentityError::invalid(named.unwrap_or_else(|| "servicePrincipal".to_owned()), text)
     })?;
     check(&after)?;

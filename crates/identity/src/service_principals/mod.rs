@@ -38,6 +38,7 @@ pub(crate) use sql::{
     SCHEMA, SCHEMA_WHOLE, by_app_id, by_app_ids, by_id, insert, lock, rename, update as save,
 };
 
+pub(crate) use details::changed;
 pub use details::{SamlSettings, ServicePrincipalDetails};
 
 /// An application's presence in the tenant.
@@ -258,7 +259,7 @@ async fn create(
     let application = applications::named(tx, tenant, &target.name).await?;
     target.check(tx, application.object_id, application.version).await?;
     let plain = of(&application, id, crate::timestamp(stamp.at_ms));
-    let mut principal = details::changed(&plain, members)?;
+    let mut principal = changed(&plain, members)?;
     insert(tx, tenant, &principal).await?;
     if !owners.others.is_empty() {
         // As when an owner is added later: who owns it can act as it.
@@ -283,7 +284,7 @@ async fn change(
 ) -> Result<ServicePrincipal, IdentityError> {
     let before = locked(tx, tenant, target).await?;
     privileges::ensure_may_control(tx, tenant, stamp, before.app_id).await?;
-    let mut after = details::changed(&before, members)?;
+    let mut after = changed(&before, members)?;
     save(tx, &after).await?;
     let names: Vec<&str> = members.keys().map(String::as_str).take(40).collect();
     let detail = Some(format!("updated {}", names.join(" ")));

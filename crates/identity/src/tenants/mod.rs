@@ -9,7 +9,7 @@ use crate::{Identity, IdentityError};
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, insert, select};
+pub(crate) use sql::{SCHEMA, insert, lock, select};
 
 /// A domain may not look like a path of ours (the sheet's reserved first segments).
 const RESERVED: &[&str] = &[

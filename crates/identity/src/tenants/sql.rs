@@ -1,5 +1,6 @@
 //! The tenant's table.
 
+use hilum_kernel::TenantId;
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
 use super::Tenant;
@@ -11,8 +12,11 @@ const SELECT: Sql =
     "SELECT id, domain, display_name, created_at_ms FROM tenant ORDER BY created_at_ms, id LIMIT 1";
 const INSERT: Sql = "INSERT INTO tenant (id, domain, display_name, created_at_ms) VALUES ($1, $2, $3, $4)";
 
+/// Changes nothing: who also wants the tenant for itself waits.
+const LOCK: Sql = "UPDATE tenant SET display_name = display_name WHERE id = $1";
+
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[SELECT, INSERT];
+pub(crate) const STATEMENTS: &[Sql] = &[SELECT, INSERT, LOCK];
 
 pub(crate) async fn select(tx: &mut ReadTx) -> Result<Option<Tenant>, DbError> {
     tx.fetch_optional(SELECT, &[]).await?.map(|row| read(&row)).transpose()
@@ -26,6 +30,11 @@ pub(crate) async fn insert(tx: &mut WriteTx, tenant: &Tenant) -> Result<(), DbEr
         tenant.created_at.as_millisecond().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
+}
+
+/// Keeps the tenant for this transaction.
+pub(crate) async fn lock(tx: &mut WriteTx, tenant: TenantId) -> Result<(), DbError> {
+    tx.execute(LOCK, &[tenant.into()]).await.map(drop)
 }
 
 fn read(row: &Row) -> Result<Tenant, DbError> {

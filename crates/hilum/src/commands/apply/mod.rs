@@ -45,11 +45,12 @@ pub(crate) async fn run(context: &Context, arguments: ApplyArgs) -> Answer {
     here(context)?;
     let prune = selector(&arguments)?;
     let files = files::read(&arguments.file)?;
-    let desired = Desired::read(&files, &files::load).map_err(|problems| failed(&problems))?;
+    let mut desired = Desired::read(&files, &files::load).map_err(|problems| failed(&problems))?;
     if desired.is_empty() && prune.is_none() {
         return Err(Failure::Usage("the files declare nothing".to_owned()));
     }
     targets::check(&desired).map_err(|problems| failed(&problems))?;
+    desired.look_for_secrets(targets::is_there);
     context
         .with_directory(async |identity| {
             let declaration = identity.declare(desired.clone(), prune.clone());
@@ -93,7 +94,7 @@ async fn apply(
     for secret in &secrets {
         if let Err(why) = targets::write(secret).await {
             // Nobody knows its text: it must not stay, or the next run would take it for there.
-            identity.remove_secret(&actor, &secret.app_id.to_string(), secret.key_id).await?;
+            identity.remove_secret(&actor, secret.owner(), secret.key_id).await?;
             lost.push(format!("secret '{}' of '{}': {why}", secret.display_name, secret.application));
         }
     }

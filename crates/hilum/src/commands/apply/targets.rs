@@ -26,6 +26,14 @@ pub(super) fn check(desired: &Desired) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
+/// Whether a secret that was written lies where it was written to. What a program did with one is not known here.
+pub(super) fn is_there(file: &str, target: &SecretTarget) -> bool {
+    match target {
+        SecretTarget::File(path) => beside(file, path).is_file(),
+        SecretTarget::Command(_) => true,
+    }
+}
+
 /// Hands a secret over.
 pub(super) async fn write(secret: &MadeSecret) -> Result<(), String> {
     match &secret.target {

@@ -18,12 +18,12 @@ use uuid::Uuid;
 use names::Names;
 
 use super::{
-    applications as declared_applications, document::DeclaredKind, groups as declared_groups, labels, plan,
-    principals, roles as declared_roles, users as declared_users,
+    applications as declared_applications, document::DeclaredKind, federated, groups as declared_groups,
+    labels, plan, principals, roles as declared_roles, users as declared_users,
 };
 use crate::{
     Application, CertificateInfo, Group, Identity, IdentityError, PrincipalKind, Relation, RoleOrigin,
-    Tenant, applications, credentials, groups, owners,
+    Tenant, applications, credentials, federated_credentials, groups, owners,
     query::{Cursor, ListQuery},
     role_assignments, seed, service_principals, users,
 };
@@ -239,6 +239,8 @@ impl ConfigurationExport {
                 only_changes(&mut members, &application, seed);
             }
             self.certificates(&mut members, &application.certificates);
+            let trusted = federated_credentials::declared_of(&mut self.tx, application.object_id).await?;
+            federated::declared(&mut members, &trusted);
             self.owners(&mut members, application.object_id).await?;
             // A seed that nobody changed says nothing beside its ID and name.
             if !application.seeded || members.len() > 2 {
@@ -273,9 +275,14 @@ impl ConfigurationExport {
     async fn service_principals(&mut self, ids: &[AppId]) -> Result<Vec<Item>, IdentityError> {
         let mut found = service_principals::by_app_ids(&mut self.tx, self.tenant.id, ids).await?;
         found.sort_by_key(|principal| place(ids, principal.app_id));
+        let holders: Vec<ObjectId> = found.iter().map(|principal| principal.id).collect();
+        let (_, mut certificates) = credentials::of_all(&mut self.tx, &holders).await?;
         let mut items = Vec::with_capacity(found.len());
         for principal in found {
             let mut members = principals::declared(&principal);
+            let own = certificates.remove(&principal.id).unwrap_or_default();
+            self.certificates(&mut members, &own);
+            self.owners(&mut members, principal.id).await?;
             if self.names.seeded.contains(&principal.app_id) && members.is_empty() {
                 continue;
             }

@@ -1,6 +1,8 @@
 //! Declarations applied to directories, on every database.
 
 mod export;
+mod relations;
+mod round_trip;
 
 use std::sync::LazyLock;
 
