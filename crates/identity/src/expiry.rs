@@ -20,6 +20,8 @@ use crate::{
     json,
 };
 
+/// Credentials read at once.
+const PAGE: usize = 1000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// How near the end is: the narrowest that holds.
@@ -89,7 +91,7 @@ pub struct ExpiringCredential {
 }
 
 impl Identity {
-    /// The credentials that end within 30 days or have ended, the earliest first; at most 10,000 of a kind.
+    /// The credentials that end within 30 days or have ended, the earliest first.
     ///
     /// # Errors
     /// [`IdentityError::Db`].
@@ -172,7 +174,7 @@ async fn expiring(
     now: Timestamp,
 ) -> Result<Vec<(Ending, ExpiresWithin)>, IdentityError> {
     let last = DAY.checked_mul(30).and_then(|month| now.checked_add(month).ok()).unwrap_or(Timestamp::MAX);
-    let all = ending_by(tx, tenant, last).await?;
+    let all = ending_by(tx, tenant, last, PAGE).await?;
     Ok(all
         .into_iter()
         .filter_map(|ending| ExpiresWithin::of(ending.ends_at, now).map(|within| (ending, within)))
@@ -231,9 +233,12 @@ impl JobHandler for ExpiryWatch {
 mod tests {
     use hilum_kernel::Clock as _;
 
+    use hilum_jose::{SigningKey, Validity};
+    use hilum_kernel::SystemRandom;
+
     use super::*;
     use crate::{
-        NewSecret,
+        CredentialOwner, Keep, NewCertificate, NewSecret,
         testing::{actor, fixtures},
     };
 
@@ -253,6 +258,47 @@ mod tests {
         ] {
             let now = end - SignedDuration::from_millis(before_ms);
             assert_eq!(ExpiresWithin::of(end, now), within, "{before_ms}");
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_of_service_principals_count_and_a_restart_forgets_nothing() {
+        for fixture in fixtures().await {
+            let client = fixture.client("client").await;
+            let now = crate::timestamp(fixture.clock.now_ms());
+            let ends_at = Some(now + SignedDuration::from_hours(24 * 5));
+            let owner = || CredentialOwner::ServicePrincipal(client.id().as_str().into());
+            let mut keys = Vec::new();
+            for _ in 0..5 {
+                let new = NewSecret { ends_at, ..NewSecret::default() };
+                keys.push(fixture.identity.add_secret(&actor(), owner(), new).await.unwrap().info.key_id);
+            }
+            let validity = Validity { not_before: now, not_after: now + SignedDuration::from_hours(12) };
+            let key = SigningKey::generate("principal", validity, &SystemRandom).unwrap();
+            let certificate = key.certificate().clone();
+            let new = NewCertificate { certificate, display_name: None, keep: Keep::Others };
+            fixture.identity.add_certificate(&actor(), owner(), new).await.unwrap();
+
+            let told = fixture.identity.watch_expiry().await.unwrap();
+            assert_eq!(told, 6);
+            let listed = fixture.identity.list_expiring_credentials().await.unwrap();
+            assert!(listed.iter().all(|one| one.holder == CredentialHolder::ServicePrincipal), "{listed:?}");
+            assert_eq!((listed[0].kind, listed[0].within), (CredentialKind::Certificate, ExpiresWithin::Day));
+            assert!(listed[1..].iter().all(|one| one.within == ExpiresWithin::Week));
+
+            // However many there are at one moment, none is passed over.
+            let tenant = fixture.identity.tenant().await.unwrap().id;
+            let mut tx = fixture.test_db.db.read().await.unwrap();
+            let last = now + SignedDuration::from_hours(24 * 30);
+            for page in 1..=6 {
+                let all = ending_by(&mut tx, tenant, last, page).await.unwrap();
+                assert_eq!(all.len(), 6, "pages of {page}");
+                assert!(keys.iter().all(|key| all.iter().any(|one| one.key_id == *key)));
+            }
+            drop(tx);
+
+            let again = fixture.restarted().watch_expiry().await.unwrap();
+            assert_eq!(again, 0, "what was told is in the database");
         }
     }
 

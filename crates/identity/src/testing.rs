@@ -45,20 +45,7 @@ pub(crate) async fn empty() -> Vec<Fixture> {
         test_db.db.migrate(ALL).await.unwrap();
         let clock = Arc::new(TestClock::at(NOW.parse().unwrap()));
         let tasks = TaskTracker::new();
-        let identity = Identity::new(Parts {
-            db: test_db.db.clone(),
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(42)),
-            master_key: MasterKey::generate(&SeededRandom::new(7)),
-            audit: AuditLog::start(test_db.db.clone(), clock.clone(), &tasks),
-            federated_issuers: federated_issuers(),
-            settings: Settings {
-                origin: ORIGIN.into(),
-                identifier_uris: IdentifierUriPolicy::default(),
-                data_audiences: vec![DATA_AUDIENCE.to_owned()],
-            },
-        })
-        .unwrap();
+        let identity = identity_on(&test_db, &clock, &tasks);
         all.push(Fixture { identity, clock, test_db, tasks });
     }
     all
@@ -85,6 +72,31 @@ fn federated_issuers() -> FederatedIssuers {
     let keys = InProcessKeys::new([ISSUER_KEY.verifying_key().unwrap()]);
     let keys: Arc<dyn KeySource> = Arc::new(keys);
     FederatedIssuers::from([(ISSUER.to_owned(), keys), (AWAY.to_owned(), Arc::new(Away))])
+}
+
+fn identity_on(test_db: &TestDb, clock: &Arc<TestClock>, tasks: &TaskTracker) -> Identity {
+    let audit_clock: Arc<TestClock> = Arc::clone(clock);
+    Identity::new(Parts {
+        db: test_db.db.clone(),
+        clock: clock.clone(),
+        random: Arc::new(SeededRandom::new(42)),
+        master_key: MasterKey::generate(&SeededRandom::new(7)),
+        audit: AuditLog::start(test_db.db.clone(), audit_clock, tasks),
+        federated_issuers: federated_issuers(),
+        settings: Settings {
+            origin: ORIGIN.into(),
+            identifier_uris: IdentifierUriPolicy::default(),
+            data_audiences: vec![DATA_AUDIENCE.to_owned()],
+        },
+    })
+    .unwrap()
+}
+
+impl Fixture {
+    /// What a process that starts on this database finds.
+    pub(crate) fn restarted(&self) -> Identity {
+        identity_on(&self.test_db, &self.clock, &self.tasks)
+    }
 }
 
 /// The same with tenant, keys and administrator.

@@ -15,16 +15,20 @@ pub(crate) const EXPIRY_SCHEMA: Sql = "CREATE TABLE credential_notice (
 
 const SECRETS_OF_APPLICATIONS: Sql = "SELECT c.key_id, c.display_name, c.ends_at_ms, h.app_id
     FROM client_secret c JOIN application h ON h.object_id = c.application_id
-    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 ORDER BY c.ends_at_ms, c.key_id LIMIT 10000";
+    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 AND (c.ends_at_ms, c.key_id) > ($3, $4)
+    ORDER BY c.ends_at_ms, c.key_id LIMIT $5";
 const SECRETS_OF_PRINCIPALS: Sql = "SELECT c.key_id, c.display_name, c.ends_at_ms, h.app_id
     FROM client_secret c JOIN service_principal h ON h.id = c.application_id
-    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 ORDER BY c.ends_at_ms, c.key_id LIMIT 10000";
+    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 AND (c.ends_at_ms, c.key_id) > ($3, $4)
+    ORDER BY c.ends_at_ms, c.key_id LIMIT $5";
 const CERTIFICATES_OF_APPLICATIONS: Sql = "SELECT c.key_id, c.display_name, c.ends_at_ms, h.app_id
     FROM client_certificate c JOIN application h ON h.object_id = c.application_id
-    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 ORDER BY c.ends_at_ms, c.key_id LIMIT 10000";
+    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 AND (c.ends_at_ms, c.key_id) > ($3, $4)
+    ORDER BY c.ends_at_ms, c.key_id LIMIT $5";
 const CERTIFICATES_OF_PRINCIPALS: Sql = "SELECT c.key_id, c.display_name, c.ends_at_ms, h.app_id
     FROM client_certificate c JOIN service_principal h ON h.id = c.application_id
-    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 ORDER BY c.ends_at_ms, c.key_id LIMIT 10000";
+    WHERE h.tenant_id = $1 AND c.ends_at_ms <= $2 AND (c.ends_at_ms, c.key_id) > ($3, $4)
+    ORDER BY c.ends_at_ms, c.key_id LIMIT $5";
 const NOTE: Sql = "INSERT INTO credential_notice (key_id, days, noted_at_ms) VALUES ($1, $2, $3)
     ON CONFLICT (key_id, days) DO NOTHING";
 const FORGET: Sql = "DELETE FROM credential_notice WHERE key_id NOT IN
@@ -69,11 +73,13 @@ pub(crate) struct Ending {
     pub(crate) ends_at: Timestamp,
 }
 
-/// Those that end by then, the earliest first.
+/// Those that end by then, the earliest first: all of them, read `page` at a time, so that many which ended long ago do
+/// not hide one that ends tomorrow.
 pub(crate) async fn ending_by(
     tx: &mut ReadTx,
     tenant: TenantId,
     time: Timestamp,
+    page: usize,
 ) -> Result<Vec<Ending>, DbError> {
     let mut all = Vec::new();
     for (sql, kind, holder) in [
@@ -82,15 +88,27 @@ pub(crate) async fn ending_by(
         (CERTIFICATES_OF_APPLICATIONS, CredentialKind::Certificate, CredentialHolder::Application),
         (CERTIFICATES_OF_PRINCIPALS, CredentialKind::Certificate, CredentialHolder::ServicePrincipal),
     ] {
-        for row in tx.fetch_all(sql, &[tenant.into(), time.as_millisecond().into()]).await? {
-            all.push(Ending {
-                key_id: row.id(0)?,
-                kind,
-                holder,
-                app_id: row.id(3)?,
-                display_name: row.opt_text(1)?,
-                ends_at: timestamp(row.int(2)?),
-            });
+        let mut after = (i64::MIN, String::new());
+        loop {
+            let (ends_at_ms, key) = &after;
+            let limit = i64::try_from(page.max(1)).unwrap_or(i64::MAX);
+            let until = time.as_millisecond();
+            let row = [tenant.into(), until.into(), (*ends_at_ms).into(), key.into(), limit.into()];
+            let rows = tx.fetch_all(sql, &row).await?;
+            for row in &rows {
+                after = (row.int(2)?, row.text(0)?);
+                all.push(Ending {
+                    key_id: row.id(0)?,
+                    kind,
+                    holder,
+                    app_id: row.id(3)?,
+                    display_name: row.opt_text(1)?,
+                    ends_at: timestamp(row.int(2)?),
+                });
+            }
+            if rows.len() < page.max(1) {
+                break;
+            }
         }
     }
     all.sort_by_key(|ending| (ending.ends_at, ending.key_id.uuid()));
