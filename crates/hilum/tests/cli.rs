@@ -14,6 +14,7 @@ fn settings(hilum: &Binary) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(&regex_of(&hilum.folder().display().to_string()), "[folder]");
     settings.add_filter(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[guid]");
+    settings.add_filter(r"S-1-12-1(-\d+){4}", "[sid]");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]");
     settings.add_filter(r#""(hint|password)": "[^"]+""#, r#""$1": "[secret]""#);
     settings.add_filter(r#""(kid|thumbprint)": "[^"]+""#, r#""$1": "[key]""#);

@@ -7,6 +7,7 @@ use hilum_jose::{base64_encode, hex_upper};
 use hilum_kernel::TenantId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::{
     AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, NamedAssignment,
@@ -26,29 +27,55 @@ pub fn application(application: &Application, publisher_domain: &str) -> Value {
         Ok(Value::Object(object)) => object,
         _ => Map::new(),
     };
-    if let Some(Value::Array(roles)) = object.get_mut("appRoles") {
-        for role in roles {
-            if let Value::Object(role) = role {
-                role.insert("origin".to_owned(), "Application".into());
-            }
-        }
-    }
+    object.insert("appRoles".to_owned(), app_roles(&application.properties.app_roles));
     let name = |member: &str| member.to_owned();
     object.insert(name("id"), application.object_id.to_string().into());
     object.insert(name("objectId"), application.object_id.to_string().into());
     object.insert(name("appId"), application.app_id.to_string().into());
     object.insert(name("createdDateTime"), date_time(application.created_at).into());
-    for absent in ["applicationTemplateId", "certification", "deletedDateTime", "disabledByMicrosoftStatus"] {
+    for absent in [
+        "applicationTemplateId",
+        "certification",
+        "defaultRedirectUri",
+        "deletedDateTime",
+        "disabledByMicrosoftStatus",
+        "requestSignatureVerification",
+    ] {
         object.insert(name(absent), Value::Null);
     }
     object.insert(name("publisherDomain"), publisher_domain.into());
-    object.insert(
-        name("verifiedPublisher"),
-        json!({"addedDateTime": null, "displayName": null, "verifiedPublisherId": null}),
-    );
+    object.insert(name("verifiedPublisher"), verified_publisher());
     object.insert(name("passwordCredentials"), application.secrets.iter().map(secret).collect());
     object.insert(name("keyCredentials"), application.certificates.iter().map(certificate).collect());
     Value::Object(object)
+}
+
+/// Roles, which are all defined by the application.
+fn app_roles(roles: &[AppRole]) -> Value {
+    let shown = roles.iter().map(|role| {
+        let mut role = serde_json::to_value(role).unwrap_or_default();
+        if let Value::Object(members) = &mut role {
+            members.insert("origin".to_owned(), "Application".into());
+        }
+        role
+    });
+    shown.collect()
+}
+
+/// Nobody verifies publishers here.
+fn verified_publisher() -> Value {
+    json!({"addedDateTime": null, "displayName": null, "verifiedPublisherId": null})
+}
+
+/// A `securityIdentifier`: Entra's SIDs are the object's ID in four numbers, least significant byte first.
+pub(crate) fn security_identifier(id: Uuid) -> String {
+    let mut text = "S-1-12-1".to_owned();
+    for chunk in id.to_bytes_le().chunks_exact(4) {
+        let number = chunk.iter().rev().fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
+        text.push('-');
+        text.push_str(&number.to_string());
+    }
+    text
 }
 
 /// A `passwordCredential` without its text.
@@ -113,7 +140,7 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
             p.web.redirect_uris.iter().chain(&p.spa.redirect_uris).chain(&p.public_client.redirect_uris)
         })
         .collect();
-    let roles: Vec<&AppRole> = properties.iter().flat_map(|properties| &properties.app_roles).collect();
+    let roles = properties.map_or(&[][..], |properties| &properties.app_roles);
     let scopes: Vec<&PermissionScope> =
         properties.iter().flat_map(|properties| &properties.api.oauth2_permission_scopes).collect();
     let details = &principal.details;
@@ -122,12 +149,15 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
     tags.extend(more.filter(|tag| !details.tags.contains(tag)));
     json!({
         "accountEnabled": principal.account_enabled,
+        "addIns": [],
         "alternativeNames": details.alternative_names,
+        "appDescription": properties.and_then(|properties| properties.description.as_ref()),
         "appDisplayName": principal.display_name,
         "appId": principal.app_id.to_string(),
         "appOwnerOrganizationId": owner.to_string(),
         "appRoleAssignmentRequired": principal.app_role_assignment_required,
-        "appRoles": roles,
+        "appRoles": app_roles(roles),
+        "applicationTemplateId": null,
         "createdDateTime": date_time(principal.created_at),
         "deletedDateTime": null,
         "description": details.description,
@@ -147,13 +177,14 @@ pub fn service_principal(principal: &ServicePrincipal, owner: TenantId) -> Value
         "preferredSingleSignOnMode": details.preferred_single_sign_on_mode,
         "preferredTokenSigningKeyThumbprint": details.preferred_token_signing_key_thumbprint,
         "replyUrls": replies,
+        "resourceSpecificApplicationPermissions": [],
         "samlSingleSignOnSettings": details.saml_single_sign_on_settings,
         "servicePrincipalNames": names,
         "servicePrincipalType": "Application",
         "signInAudience": properties.map(|properties| properties.sign_in_audience),
         "tags": tags,
         "tokenEncryptionKeyId": details.token_encryption_key_id,
-        "verifiedPublisher": {},
+        "verifiedPublisher": verified_publisher(),
     })
 }
 
@@ -277,4 +308,14 @@ pub fn signing_key(key: &SigningKeyInfo) -> Value {
         "state": key.state.as_str(),
         "thumbprint": hilum_jose::base64url_decode(&key.kid).map(|bytes| hex_upper(&bytes)).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_security_identifier_is_the_id_in_windows_form() {
+        let id = uuid::uuid!("73d664e4-0886-4a73-b745-c694da45ddb4");
+        let sid = "S-1-12-1-1943430372-1249052806-2496021943-3034400218";
+        assert_eq!(super::security_identifier(id), sid);
+    }
 }

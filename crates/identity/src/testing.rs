@@ -28,6 +28,7 @@ pub(crate) const AWAY: &str = "https://away.example";
 pub(crate) const ORIGIN: &str = "https://localhost:8443";
 /// What snapshots hide.
 pub(crate) const GUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+pub(crate) const SID: &str = "S-1-12-1(-[0-9]+){4}";
 pub(crate) const NOW: &str = "2026-01-31T12:34:56Z";
 const ALL: &[Migrations] = &[hilum_audit::MIGRATIONS, crate::MIGRATIONS];
 

@@ -1,5 +1,7 @@
 //! How a change from outside becomes a registration: `PATCH`'s rules for members, and errors that name the member.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::properties::{ApplicationProperties, RedirectUriSetting};
@@ -37,7 +39,7 @@ impl ApplicationProperties {
         let document = serde_json::to_value(self);
         let mut document =
             document.map_err(|error| IdentityError::invalid("application", error.to_string()))?;
-        merge(&mut document, change);
+        merge(&mut document, &with_present_names(change));
         let mut merged: Self = parse(document)?;
         if merged.info.logo_url != self.info.logo_url {
             return Err(IdentityError::invalid("info.logoUrl", "is read-only: leave it out"));
@@ -79,6 +81,17 @@ impl ApplicationProperties {
             .collect();
         Ok(())
     }
+}
+
+/// The older reference calls a property otherwise; under both names it would be there twice.
+fn with_present_names(change: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+    let mut change = Cow::Borrowed(change);
+    if change.contains_key("oauth2RequiredPostResponse")
+        && let Some(value) = change.to_mut().remove("oauth2RequiredPostResponse")
+    {
+        change.to_mut().entry("oauth2RequirePostResponse").or_insert(value);
+    }
+    change
 }
 
 fn merge(into: &mut Value, change: &Map<String, Value>) {
@@ -229,6 +242,16 @@ mod tests {
         let both =
             map(r#"{"web":{"redirectUris":["https://b/y"],"redirectUriSettings":[{"uri":"https://c"}]}}"#);
         assert!(second.merged(&both).is_err());
+    }
+
+    #[test]
+    fn the_older_name_of_a_property_means_the_present_one() {
+        let older = ApplicationProperties::default()
+            .merged(&map(r#"{"displayName":"a","oauth2RequiredPostResponse":true}"#))
+            .unwrap();
+        assert_eq!(older.oauth2_require_post_response, Some(true));
+        let cleared = older.merged(&map(r#"{"oauth2RequiredPostResponse":null}"#)).unwrap();
+        assert_eq!(cleared.oauth2_require_post_response, None);
     }
 
     #[test]

@@ -341,3 +341,23 @@ async fn deleted_items_over_the_wire() {
         status(&readers.get(&item).await, 404);
     }
 }
+
+#[tokio::test]
+async fn what_a_service_principal_owns_is_listed() {
+    for fixture in fixtures().await {
+        let owner = manager(&fixture).await;
+        let made =
+            fixture.as_app(&owner, OWNED).await.post("/applications", json!({"displayName": "own"})).await;
+        let own = status(&made, 201)["id"].clone();
+        let path = format!("/servicePrincipals/{}/ownedObjects", owner.principal.id);
+        let reader = fixture.as_app(&fixture.client("reader").await, &["Application.Read.All"]).await;
+        let list = status(&reader.get(&path).await, 200)["value"].clone();
+        let shown: Vec<_> =
+            list.as_array().unwrap().iter().map(|one| (&one["@odata.type"], &one["id"])).collect();
+        assert_eq!(shown, [(&json!("#microsoft.graph.application"), &own)]);
+        let by_app_id = format!("/servicePrincipals(appId='{}')/ownedObjects", owner.id());
+        assert_eq!(status(&reader.get(&by_app_id).await, 200)["value"], list);
+        // Who may only look after what is its own does not list what others own.
+        status(&fixture.as_app(&owner, OWNED).await.get(&path).await, 403);
+    }
+}

@@ -102,6 +102,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         |call| { of_principal(call, Walk::TRANSITIVE).boxed() }
     ),
     row!(
+        GET,
+        "/servicePrincipals/{principal}/ownedObjects",
+        READ_PRINCIPALS,
+        "List what a service principal owns.",
+        |call| { owned_by_principal(call).boxed() }
+    ),
+    row!(
         POST,
         "/servicePrincipals/{principal}/getMemberGroups",
         READ_PRINCIPALS,
@@ -303,7 +310,7 @@ fn shape(call: &Call, object: &DirectoryObject, domain: &str) -> Value {
     let (Value::Object(members), true) = (&mut shown, readable) else { return shown };
     let all = match object {
         DirectoryObject::User(user) => {
-            let mut all = crate::users::shape(user, domain);
+            let mut all = crate::users::whole_shape(user, domain);
             if call.options.select.is_empty() {
                 all.retain(|name, _| crate::users::DEFAULT_SELECT.contains(&name.as_str()));
             }
@@ -342,6 +349,11 @@ async fn of_principal(call: Call, walk: Walk) -> Result<Answer, GraphError> {
 async fn asked_of_principal(call: Call, asked: Asked) -> Result<Answer, GraphError> {
     let id = principal(&call).await?;
     memberships(&call, id, asked).await
+}
+
+async fn owned_by_principal(call: Call) -> Result<Answer, GraphError> {
+    let id = principal(&call).await?;
+    owned_objects(&call, id).await
 }
 
 /// `/servicePrincipals/{id}`, `/servicePrincipals(appId='…')`.

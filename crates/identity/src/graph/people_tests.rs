@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::tests::Session;
 use crate::{
     User,
-    testing::{Fixture, GUID, fixtures},
+    testing::{Fixture, GUID, SID, fixtures},
 };
 
 const PASSWORD: &str = "a rather long passphrase";
@@ -136,7 +136,7 @@ async fn groups_take_members_by_reference_and_by_binding() {
         let bound =
             json!({ "members@odata.bind": [format!("https://localhost:8443/v1.0/users/{}", id(&bob))] });
         let readers = group(&session, "readers", bound).await;
-        insta::with_settings!({ filters => vec![(GUID, "[guid]")] }, {
+        insta::with_settings!({ filters => vec![(GUID, "[guid]"), (SID, "[sid]")] }, {
             insta::assert_json_snapshot!("created_group", readers);
         });
         let path = format!("/groups/{}", id(&readers));

@@ -172,7 +172,7 @@ pub(super) async fn answer(call: &Call, user: &User) -> Result<Answer, GraphErro
 
 /// Graph shows few properties unless they are selected.
 fn shown(call: &Call, user: &User, domain: &str) -> Value {
-    let mut all = users::shape(user, domain);
+    let mut all = users::whole_shape(user, domain);
     if call.options.select.is_empty() {
         all.retain(|name, _| users::DEFAULT_SELECT.contains(&name.as_str()));
     }

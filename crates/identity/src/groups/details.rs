@@ -3,7 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::Group;
-use crate::{IdentityError, json::date_time, users::check_nickname};
+use crate::{
+    IdentityError,
+    json::{date_time, security_identifier},
+    users::check_nickname,
+};
 
 const DISPLAY_NAME_CHARS_MAX: usize = 256;
 const DESCRIPTION_CHARS_MAX: usize = 1024;
@@ -17,10 +21,17 @@ const READ_ONLY: &[&str] = &[
     "deletedDateTime",
     "expirationDateTime",
     "mail",
+    "onPremisesDomainName",
+    "onPremisesLastSyncDateTime",
+    "onPremisesNetBiosName",
+    "onPremisesProvisioningErrors",
+    "onPremisesSamAccountName",
+    "onPremisesSecurityIdentifier",
     "onPremisesSyncEnabled",
     "proxyAddresses",
     "renewedDateTime",
     "securityIdentifier",
+    "serviceProvisioningErrors",
     "assignedLicenses",
     "membershipRuleProcessingState",
 ];
@@ -96,6 +107,8 @@ impl Group {
                 read_only if READ_ONLY.contains(&read_only) => {
                     return Err(IdentityError::invalid(name, "is read-only"));
                 }
+                // Not set, which is what everything is that is not kept.
+                _ if value.is_null() => {}
                 _ => return Err(IdentityError::invalid(name, "a security group has no such property")),
             }
         }
@@ -163,6 +176,12 @@ pub(crate) fn shape(group: &Group) -> Map<String, Value> {
         "mailNickname": group.mail_nickname,
         "membershipRule": null,
         "membershipRuleProcessingState": null,
+        "onPremisesDomainName": null,
+        "onPremisesLastSyncDateTime": null,
+        "onPremisesNetBiosName": null,
+        "onPremisesProvisioningErrors": [],
+        "onPremisesSamAccountName": null,
+        "onPremisesSecurityIdentifier": null,
         "onPremisesSyncEnabled": null,
         "preferredDataLocation": null,
         "preferredLanguage": null,
@@ -171,6 +190,8 @@ pub(crate) fn shape(group: &Group) -> Map<String, Value> {
         "resourceBehaviorOptions": [],
         "resourceProvisioningOptions": [],
         "securityEnabled": true,
+        "securityIdentifier": security_identifier(group.id.uuid()),
+        "serviceProvisioningErrors": [],
         "theme": null,
         "uniqueName": group.unique_name,
         "visibility": group.visibility,

@@ -20,6 +20,7 @@ const SIGN_ON_MODES: &[&str] = &["password", "saml", "notSupported", "oidc"];
 const READ_ONLY: &[&str] = &[
     "id",
     "objectId",
+    "addIns",
     "appId",
     "appDisplayName",
     "appDescription",

@@ -89,12 +89,18 @@ const READ_ONLY: &[&str] = &[
     "createdDateTime",
     "creationType",
     "deletedDateTime",
+    "externalUserState",
+    "externalUserStateChangeDateTime",
     "identities",
     "imAddresses",
+    "isManagementRestricted",
+    "isResourceAccount",
     "lastPasswordChangeDateTime",
+    "legalAgeGroupClassification",
     "onPremisesDistinguishedName",
     "onPremisesDomainName",
     "onPremisesLastSyncDateTime",
+    "onPremisesProvisioningErrors",
     "onPremisesSamAccountName",
     "onPremisesSecurityIdentifier",
     "onPremisesSyncEnabled",
@@ -102,6 +108,7 @@ const READ_ONLY: &[&str] = &[
     "proxyAddresses",
     "refreshTokensValidFromDateTime",
     "securityIdentifier",
+    "serviceProvisioningErrors",
     "signInSessionsValidFromDateTime",
     "assignedLicenses",
     "assignedPlans",
@@ -128,7 +135,8 @@ impl User {
         for (name, value) in change.iter().filter(|(name, _)| !name.contains('@')) {
             if NAMES.contains(&name.as_str()) {
                 user.set_name(name, value)?;
-            } else if value.is_null() && details.contains_key(name) {
+            } else if value.is_null() {
+                // Back to the default; what is not kept is not set anyway.
                 details.remove(name);
             } else {
                 details.insert(name.clone(), without_annotations(value));
@@ -232,6 +240,43 @@ pub(crate) fn shape(user: &User, domain: &str) -> Map<String, Value> {
     ];
     object.extend(members.map(|(name, value)| (name.to_owned(), value)));
     object
+}
+
+/// The same with what scripts select though it is empty in a directory without licences, mailboxes and synchronisation.
+pub(crate) fn whole_shape(user: &User, domain: &str) -> Map<String, Value> {
+    let mut all = shape(user, domain);
+    let empty = [
+        "assignedLicenses",
+        "assignedPlans",
+        "imAddresses",
+        "licenseAssignmentStates",
+        "onPremisesProvisioningErrors",
+        "provisionedPlans",
+        "proxyAddresses",
+        "serviceProvisioningErrors",
+    ];
+    let absent = [
+        "externalUserState",
+        "externalUserStateChangeDateTime",
+        "isManagementRestricted",
+        "isResourceAccount",
+        "onPremisesDistinguishedName",
+        "onPremisesDomainName",
+        "onPremisesLastSyncDateTime",
+        "onPremisesSamAccountName",
+        "onPremisesSecurityIdentifier",
+        "onPremisesUserPrincipalName",
+    ];
+    all.extend(empty.map(|name| (name.to_owned(), Value::Array(Vec::new()))));
+    all.extend(absent.map(|name| (name.to_owned(), Value::Null)));
+    if let Some(Value::Object(organisation)) = all.get_mut("employeeOrgData") {
+        for name in ["costCenter", "division"] {
+            organisation.entry(name).or_insert(Value::Null);
+        }
+    }
+    let sid = crate::json::security_identifier(user.id.uuid());
+    all.insert("securityIdentifier".to_owned(), sid.into());
+    all
 }
 
 /// What Graph shows of a user when nothing is selected.

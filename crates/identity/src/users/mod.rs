@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(crate) use deletion::{delete, forget, restore, view_deleted};
-pub(crate) use details::{DEFAULT_SELECT, shape};
+pub(crate) use details::{DEFAULT_SELECT, shape, whole_shape};
 pub use details::{UserDetails, UserType};
 pub(crate) use list::{COLLECTION, page};
 pub(crate) use passwords::{check as check_password_rules, replace_own as replace_own_password};

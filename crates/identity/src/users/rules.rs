@@ -136,6 +136,12 @@ fn check_words(user: &User) -> Result<(), IdentityError> {
             "must be a country code of two letters (ISO 3166)",
         ));
     }
+    if details.employee_hire_date.as_ref().is_some_and(|time| time.parse::<jiff::Timestamp>().is_err()) {
+        return Err(IdentityError::invalid(
+            "employeeHireDate",
+            "must be a time such as 2026-01-31T00:00:00Z",
+        ));
+    }
     let org = details.employee_org_data.iter().flatten();
     for (name, value) in org {
         if !["costCenter", "division"].contains(&name.as_str())

@@ -157,6 +157,7 @@ async fn every_rule_of_a_user_is_held() {
         ("userPrincipalName", json!(format!("{}@contoso.local", "x".repeat(65))), "userPrincipalName"),
         ("mail", json!("no address"), "mail"),
         ("otherMails", json!(["x"]), "otherMails"),
+        ("employeeHireDate", json!("yesterday"), "employeeHireDate"),
         ("otherMails", json!("x@y.z"), "otherMails"),
         ("businessPhones", json!(["1", "2"]), "businessPhones"),
         ("jobTitle", json!("x".repeat(129)), "jobTitle"),
