@@ -4,6 +4,7 @@ mod authorization;
 mod batch;
 mod plans;
 mod principals;
+mod properties;
 mod wire;
 
 use axum::body::Body;
