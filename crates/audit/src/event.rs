@@ -28,6 +28,8 @@ actions! {
     TokenRefused = "identity.token.refused";
     /// A user signed in, or tried to.
     SignedIn = "identity.sign-in";
+    /// A user was sent back to a client that asked for a sign-in, with what it asked for or without.
+    AuthorizationAnswered = "identity.authorization.answered";
     /// A device was let in by a user, or turned away.
     DeviceDecided = "identity.device.decided";
     /// A session ended because one of its refresh tokens came twice.

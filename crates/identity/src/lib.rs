@@ -6,6 +6,7 @@
 //! tokens alone; nothing here names the data they guard.
 
 mod applications;
+mod browser_sessions;
 mod credentials;
 mod declarative;
 mod deleted;

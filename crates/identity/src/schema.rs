@@ -3,8 +3,8 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, credentials, declarative, deleted, federated_credentials, grants, groups, oauth, owners,
-    role_assignments, seed, service_principals, sessions, signing_keys, tenants, users,
+    applications, browser_sessions, credentials, declarative, deleted, federated_credentials, grants, groups,
+    oauth, owners, role_assignments, seed, service_principals, sessions, signing_keys, tenants, users,
 };
 
 /// This crate's tables.
@@ -36,6 +36,9 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 24, name: "credential_notice", sql: credentials::EXPIRY_SCHEMA },
         Migration { number: 25, name: "service_principal_whole", sql: service_principals::SCHEMA_WHOLE },
         Migration { number: 26, name: "device_code_client", sql: oauth::DEVICE_SCHEMA_CLIENTS },
+        Migration { number: 30, name: "browser_session", sql: browser_sessions::SCHEMA },
+        Migration { number: 31, name: "redeemed_code", sql: oauth::CODE_SCHEMA },
+        Migration { number: 32, name: "refresh_session_platform", sql: sessions::SCHEMA_PLATFORM },
         Migration { number: 37, name: "user_searchable", sql: users::SCHEMA_SEARCHABLE },
     ],
 };

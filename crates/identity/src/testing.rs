@@ -215,6 +215,8 @@ async fn every_statement_prepares() {
             crate::seed::STATEMENTS,
             crate::oauth::DEVICE_STATEMENTS,
             crate::sessions::STATEMENTS,
+            crate::browser_sessions::STATEMENTS,
+            crate::oauth::CODE_STATEMENTS,
         ]
         .into_iter()
         .chain(crate::graph::STATEMENTS.iter().copied())

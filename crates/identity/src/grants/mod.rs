@@ -323,15 +323,15 @@ async fn consent(
     Ok(())
 }
 
-/// Adds what a user consented to for himself; the caller records it.
-pub(crate) async fn add_consent_of_user(
+/// Adds what a user consented to, for himself or for everybody; the caller records it.
+pub(crate) async fn add_consent(
     tx: &mut WriteTx,
     tenant: TenantId,
-    (client, resource, user): (ObjectId, ObjectId, ObjectId),
+    (client, resource, user): (ObjectId, ObjectId, Option<ObjectId>),
     values: &[String],
     id: &str,
 ) -> Result<(), IdentityError> {
-    let before = sql::grant(tx, client, resource, Some(user)).await?;
+    let before = sql::grant(tx, client, resource, user).await?;
     let (id, old) = before.map_or_else(|| (id.to_owned(), String::new()), |grant| (grant.id, grant.scope));
     let mut words: Vec<&str> = old.split_whitespace().collect();
     for value in values {
@@ -342,8 +342,8 @@ pub(crate) async fn add_consent_of_user(
     let grant = PermissionGrant {
         id,
         client_id: client,
-        consent: ConsentKind::Principal,
-        principal_id: Some(user),
+        consent: if user.is_some() { ConsentKind::Principal } else { ConsentKind::AllPrincipals },
+        principal_id: user,
         resource_id: resource,
         scope: words.join(" "),
     };

@@ -63,6 +63,10 @@ pub(crate) enum Method {
 pub(crate) enum Wanted {
     Credential,
     CredentialOrPublic,
+    /// A code that was sent to a web application: a credential, whatever else the registration allows.
+    Confidential,
+    /// A code that was sent to a page or a device: no credential, which could not be kept there.
+    Public,
 }
 
 impl AuthenticatedClient {
@@ -82,6 +86,11 @@ impl AuthenticatedClient {
             Method::Secret => "1",
             Method::Assertion => "2",
         }
+    }
+
+    /// A client that gets its answer through the browser: its registered redirect URI is all the proof there is.
+    pub(super) const fn by_redirect_uri(app_id: AppId, principal: ObjectId) -> Self {
+        Self { app_id, principal, method: Method::None }
     }
 
     /// Whether it proved itself.
@@ -183,8 +192,11 @@ impl Identity {
         let (principal, enabled) = client.principal.ok_or_else(not_found)?;
         let method = match &presented.credential {
             Credential::None if wanted == Wanted::Credential => return Err(OAuthError::CredentialRequired),
-            Credential::None if client.public => Ok(Method::None),
+            Credential::None if wanted == Wanted::Public => Ok(Method::None),
+            Credential::None if client.public && wanted != Wanted::Confidential => Ok(Method::None),
             Credential::None => return Err(OAuthError::PublicFlowsOff(app_id.to_string())),
+            // Sheet §2.3: a public client that sends a credential has published it.
+            _ if wanted == Wanted::Public => return Err(OAuthError::PublicClient),
             Credential::Secret(secret) => {
                 let checked = self.check_secret(app_id, &client, secret, now_ms);
                 // Only afterwards: a secret costs one HMAC and is not to be guessed, and who guesses behind the same

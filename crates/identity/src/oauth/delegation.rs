@@ -36,6 +36,8 @@ pub(crate) struct Delegation {
     pub(crate) resource: UserResource,
     /// The values of granted permissions, in the resource's spelling and order.
     pub(crate) granted: Vec<String>,
+    /// The values that were asked for.
+    pub(crate) wanted: Vec<String>,
     /// Permissions that were asked for and not granted yet.
     pub(crate) missing: Vec<PermissionScope>,
     /// Whether there is nothing that a token could carry.
@@ -72,11 +74,12 @@ pub(crate) async fn find(
         }
         Values::Default => Vec::new(),
     };
+    let names = wanted.iter().filter_map(|scope| scope.value.clone()).collect();
     let missing: Vec<PermissionScope> =
         wanted.into_iter().filter(|scope| !is_granted(scope)).cloned().collect();
     let only_oidc = matches!(&asked.values, Values::Named(values) if values.is_empty());
     let is_empty = granted.is_empty() && missing.is_empty() && !own && !only_oidc;
-    Ok(Delegation { resource, granted, missing, is_empty })
+    Ok(Delegation { granted, wanted: names, missing, is_empty, resource })
 }
 
 /// The resource of that name, if it is in the tenant and may have tokens.

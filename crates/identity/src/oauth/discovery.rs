@@ -1,8 +1,8 @@
 //! What a client can find out by itself: discovery documents (OIDC Discovery §4, RFC 8414; sheet §1.3), keys (RFC 7517;
 //! §1.5) and instance discovery (§1.6).
 //!
-//! The documents name what works. `authorization_endpoint` is named although it answers 501 so far, because the MSAL
-//! libraries do not start without it.
+//! The documents name what works. Tokens through the browser (`implicit`) and passwords are off for each application until
+//! somebody switches them on.
 
 use axum::{
     extract::{Path, RawQuery, State},
@@ -38,6 +38,10 @@ const CLAIMS: &[&str] = &[
     "iat",
     "nbf",
     "auth_time",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "sid",
     "oid",
     "preferred_username",
     "name",
@@ -58,6 +62,10 @@ struct Document {
     response_types_supported: &'static [&'static str],
     scopes_supported: &'static [&'static str],
     grant_types_supported: &'static [&'static str],
+    code_challenge_methods_supported: &'static [&'static str],
+    prompt_values_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_response_iss_parameter_supported: Option<bool>,
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     microsoft_multi_refresh_token: Option<bool>,
@@ -134,19 +142,30 @@ fn describe(
         response_modes_supported: &["query", "fragment", "form_post"],
         subject_types_supported: &["pairwise"],
         id_token_signing_alg_values_supported: &["RS256"],
-        response_types_supported: &["code"],
+        // Entra's lists.
+        response_types_supported: if endpoint == Endpoint::V1 {
+            &["code", "id_token", "code id_token", "token id_token", "token"]
+        } else {
+            &["code", "id_token", "code id_token", "id_token token"]
+        },
         scopes_supported: if endpoint == Endpoint::V1 {
             &["openid"]
         } else {
             &["openid", "profile", "email", "offline_access"]
         },
         grant_types_supported: &[
+            "authorization_code",
+            "implicit",
             "client_credentials",
             "refresh_token",
             "urn:ietf:params:oauth:grant-type:device_code",
-            // Off for each application until an administrator switches it on.
             "password",
         ],
+        // `plain` is taken of clients that prove themselves, but nobody should be led to it.
+        code_challenge_methods_supported: &["S256"],
+        prompt_values_supported: &["none", "login", "consent", "select_account"],
+        // RFC 9207 §3: where no tenant is named, clients know no issuer to compare with.
+        authorization_response_iss_parameter_supported: (whom == TenantSegment::Own).then_some(true),
         issuer,
         microsoft_multi_refresh_token: (endpoint == Endpoint::V1).then_some(true),
         request_uri_parameter_supported: false,
@@ -241,23 +260,6 @@ pub(crate) async fn user_realm(
         Ok(response) => open(&identity, response, "no-store"),
         Err(error) => refuse(&identity, &context, &error),
     }
-}
-
-/// What is not built yet, for people who land there.
-pub(crate) async fn authorize() -> Response {
-    let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Not available</title>\
-                <h1>Sign-in is not available yet</h1>\
-                <p>This server issues tokens to service clients (client credentials) and to devices (device code). \
-                Sign-in by redirect comes with a later version.</p></html>";
-    let mut response = (StatusCode::NOT_IMPLEMENTED, page).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// Host and port of the origin.

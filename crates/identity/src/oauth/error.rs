@@ -132,7 +132,7 @@ pub(crate) enum OAuthError {
     #[error("The account is locked because of too many failed sign-ins. Try again later.")]
     AccountLocked { retry_after_s: u64 },
     #[error(
-        "The password has to be changed: sign in once with a browser (device code flow), or ask an administrator for a lasting one."
+        "The password has to be changed: sign in once with a browser, or ask an administrator for a lasting one."
     )]
     PasswordMustChange,
     #[error("The user account is disabled.")]
@@ -175,6 +175,68 @@ pub(crate) enum OAuthError {
     DeviceCodeExpired,
     #[error("The device code is not valid: it is unknown, or a token was issued for it already.")]
     DeviceCodeUnknown,
+    /// In an authorization request.
+    #[error("The required field '{0}' is missing from the request.")]
+    FieldMissing(&'static str),
+    #[error(
+        "The redirect URI '{0}' specified in the request does not match the redirect URIs configured for the application '{1}'. Make sure the redirect URI sent in the request matches one added to the application."
+    )]
+    RedirectUriUnknown(String, String),
+    #[error("No redirect URI is registered for the application '{0}'.")]
+    NoRedirectUri(String),
+    #[error("The 'response_type' '{0}' is not supported.")]
+    ResponseTypeUnknown(String),
+    #[error(
+        "The 'response_type' 'id_token' is not enabled for the application '{0}': switch on ID tokens in its implicit grant settings, or use the authorization code flow."
+    )]
+    IdTokenNotEnabled(String),
+    #[error(
+        "The 'response_type' 'token' is not enabled for the application '{0}': switch on access tokens in its implicit grant settings, or use the authorization code flow."
+    )]
+    TokenNotEnabled(String),
+    #[error("'query' is not a supported value of 'response_mode' when requesting a token.")]
+    ResponseModeRefused,
+    /// OIDC Core §6: `request`, `request_uri`.
+    #[error("The '{0}' parameter is not supported. Send the parameters themselves.")]
+    RequestObject(&'static str),
+    #[error(
+        "Proof Key for Code Exchange is required for this client: send 'code_challenge' with 'code_challenge_method' 'S256'."
+    )]
+    ChallengeMissing,
+    #[error("Proof Key for Code Exchange is not well formed: {0}.")]
+    PkceMalformed(&'static str),
+    #[error("The 'code_verifier' does not match the 'code_challenge' supplied in the authorization request.")]
+    VerifierWrong,
+    #[error("A silent sign-in request was sent but no user is signed in, or the sign-in is too old.")]
+    LoginRequired,
+    #[error("The user declined to sign in or to consent to access the application.")]
+    ConsentDeclined,
+    #[error("The permissions need the consent of an administrator.")]
+    AdminConsentRequired,
+    /// A page that was left open for too long.
+    #[error("Authentication failed because the sign-in took too long. Start again from the application.")]
+    FlowExpired,
+    /// A form of another browser, or made up.
+    #[error(
+        "This form did not come from this browser's page, or the browser sends no cookies. Start again from the application."
+    )]
+    FlowForeign,
+    #[error(
+        "The provided authorization code is not valid: it is malformed or was not issued by this server."
+    )]
+    CodeInvalid,
+    #[error("The provided authorization code has expired. Send a new authorization request.")]
+    CodeExpired,
+    #[error("The provided authorization code has already been redeemed. Send a new authorization request.")]
+    CodeRedeemed,
+    #[error("The 'redirect_uri' does not match the one of the authorization request.")]
+    RedirectUriDiffers,
+    #[error(
+        "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests, from an origin of the application's redirect URIs."
+    )]
+    SpaOnly,
+    #[error("The refresh token of a single-page application has expired: its life of 24 hours is over.")]
+    SpaSessionOver,
     #[error("Too many attempts. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
@@ -195,6 +257,7 @@ pub(crate) struct Row {
 
 impl OAuthError {
     /// The one table.
+    #[expect(clippy::too_many_lines, reason = "a line for each failure, and nothing else")]
     pub(crate) const fn row(&self) -> Row {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
@@ -240,7 +303,7 @@ impl OAuthError {
             Self::UserNotAssigned(_) => (50_105, "invalid_grant", BAD),
             Self::ConsentRequired(..) => (65_001, "invalid_grant", BAD),
             Self::UnknownScope(..) => (650_053, "invalid_client", BAD),
-            Self::RefreshTokenInvalid => (70_000, "invalid_grant", BAD),
+            Self::RefreshTokenInvalid | Self::CodeInvalid => (70_000, "invalid_grant", BAD),
             Self::GrantOfOtherClient => (700_005, "invalid_grant", BAD),
             Self::GrantRevoked => (50_173, "invalid_grant", BAD),
             Self::RefreshTokenInactive => (700_082, "invalid_grant", BAD),
@@ -249,6 +312,27 @@ impl OAuthError {
             Self::AuthorizationDeclined => (65_004, "authorization_declined", BAD),
             Self::DeviceCodeExpired => (70_019, "expired_token", BAD),
             Self::DeviceCodeUnknown => (70_018, "bad_verification_code", BAD),
+            Self::FieldMissing(_) => (90_014, "invalid_request", BAD),
+            Self::RedirectUriUnknown(..) => (50_011, "invalid_request", BAD),
+            Self::NoRedirectUri(_) => (500_113, "invalid_request", BAD),
+            Self::ResponseTypeUnknown(_) => (70_005, "unsupported_response_type", BAD),
+            Self::IdTokenNotEnabled(_) => (700_054, "unsupported_response_type", BAD),
+            Self::TokenNotEnabled(_) => (700_051, "unsupported_response_type", BAD),
+            Self::ResponseModeRefused => (70_007, "invalid_request", BAD),
+            Self::RequestObject(_) => (90_023, "request_not_supported", BAD),
+            Self::ChallengeMissing => (9_002_325, "invalid_request", BAD),
+            Self::PkceMalformed(_) => (501_491, "invalid_request", BAD),
+            Self::VerifierWrong => (501_481, "invalid_grant", BAD),
+            Self::LoginRequired => (50_058, "login_required", BAD),
+            Self::ConsentDeclined => (65_004, "access_denied", BAD),
+            Self::AdminConsentRequired => (90_094, "consent_required", StatusCode::FORBIDDEN),
+            Self::FlowExpired => (50_089, "invalid_request", BAD),
+            Self::FlowForeign => (90_023, "invalid_request", StatusCode::FORBIDDEN),
+            Self::CodeExpired => (70_008, "invalid_grant", BAD),
+            Self::CodeRedeemed => (54_005, "invalid_grant", BAD),
+            Self::RedirectUriDiffers => (500_112, "invalid_grant", BAD),
+            Self::SpaOnly => (9_002_327, "invalid_request", BAD),
+            Self::SpaSessionOver => (700_084, "invalid_grant", BAD),
             Self::TooManyAttempts { .. } => {
                 (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
             }
@@ -269,6 +353,20 @@ impl OAuthError {
             Self::ConsentRequired(..) => Some("consent_required"),
             Self::PasswordMustChange => Some("user_password_expired"),
             _ => None,
+        }
+    }
+
+    /// The `error` of an authorization answer, where it differs from the token endpoint's (OIDC Core §3.1.2.6).
+    const fn authorization_word(&self) -> &'static str {
+        match self {
+            Self::ConsentRequired(..) => "consent_required",
+            Self::UserNotAssigned(_) | Self::UserDisabled => "access_denied",
+            Self::GrantRevoked => "login_required",
+            Self::UnknownScope(..) => "invalid_scope",
+            Self::RequestObject(name) if matches!(name.as_bytes(), b"request_uri") => {
+                "request_uri_not_supported"
+            }
+            _ => self.row().error,
         }
     }
 
@@ -335,23 +433,47 @@ struct Body<'a> {
 }
 
 impl Envelope<'_> {
+    fn timestamp(&self) -> String {
+        self.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+    }
+
+    fn description(&self, failure: &OAuthError) -> String {
+        format!(
+            "{}\r\nTrace ID: {}\r\nCorrelation ID: {}\r\nTimestamp: {}",
+            failure.text(),
+            self.trace,
+            self.correlation,
+            self.timestamp()
+        )
+    }
+
+    fn uri(&self, row: Row) -> String {
+        format!("{}/error?code={}", self.origin, row.code)
+    }
+
+    /// The fields of an authorization answer (RFC 6749 §4.1.2.1), and Entra's.
+    pub(crate) fn fields(&self, failure: &OAuthError) -> Vec<(&'static str, String)> {
+        vec![
+            ("error", failure.authorization_word().to_owned()),
+            ("error_description", self.description(failure)),
+            ("error_uri", self.uri(failure.row())),
+            ("trace_id", self.trace.to_string()),
+            ("correlation_id", self.correlation.to_string()),
+            ("timestamp", self.timestamp()),
+        ]
+    }
+
     /// Makes the answer. `error` replaces the table's word where an endpoint has another (discovery's tenant).
     pub(crate) fn respond(&self, failure: &OAuthError, error: Option<&'static str>) -> Response {
         let row = failure.row();
-        let timestamp = self.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         let body = Body {
             error: error.unwrap_or(row.error),
-            error_description: format!(
-                "{}\r\nTrace ID: {}\r\nCorrelation ID: {}\r\nTimestamp: {timestamp}",
-                failure.text(),
-                self.trace,
-                self.correlation
-            ),
+            error_description: self.description(failure),
             error_codes: [row.code],
-            timestamp,
+            timestamp: self.timestamp(),
             trace_id: self.trace.to_string(),
             correlation_id: self.correlation.to_string(),
-            error_uri: format!("{}/error?code={}", self.origin, row.code),
+            error_uri: self.uri(row),
             suberror: failure.suberror(),
         };
         let mut response = (row.status, super::json_body(&body)).into_response();
@@ -372,6 +494,7 @@ mod tests {
     use super::*;
 
     /// Every failure once.
+    #[expect(clippy::too_many_lines, reason = "a line for each failure, and nothing else")]
     pub(super) fn all() -> Vec<OAuthError> {
         use OAuthError as E;
         let x = || "x".to_owned();
@@ -427,6 +550,28 @@ mod tests {
             E::AuthorizationDeclined,
             E::DeviceCodeExpired,
             E::DeviceCodeUnknown,
+            E::FieldMissing("nonce"),
+            E::RedirectUriUnknown(x(), x()),
+            E::NoRedirectUri(x()),
+            E::ResponseTypeUnknown(x()),
+            E::IdTokenNotEnabled(x()),
+            E::TokenNotEnabled(x()),
+            E::ResponseModeRefused,
+            E::RequestObject("request"),
+            E::ChallengeMissing,
+            E::PkceMalformed("why"),
+            E::VerifierWrong,
+            E::LoginRequired,
+            E::ConsentDeclined,
+            E::AdminConsentRequired,
+            E::FlowExpired,
+            E::FlowForeign,
+            E::CodeInvalid,
+            E::CodeExpired,
+            E::CodeRedeemed,
+            E::RedirectUriDiffers,
+            E::SpaOnly,
+            E::SpaSessionOver,
             E::TooManyAttempts { retry_after_s: 1 },
             E::Unavailable(IdentityError::Interrupted),
             E::Internal(IdentityError::Password),
@@ -435,6 +580,7 @@ mod tests {
     }
 
     /// Names each variant: a new one does not compile until it stands here, and in [`all`].
+    #[expect(clippy::too_many_lines, reason = "a line for each failure, and nothing else")]
     fn is_known(error: &OAuthError) -> bool {
         use OAuthError as E;
         match error {
@@ -489,6 +635,28 @@ mod tests {
             | E::AuthorizationDeclined
             | E::DeviceCodeExpired
             | E::DeviceCodeUnknown
+            | E::FieldMissing(_)
+            | E::RedirectUriUnknown(..)
+            | E::NoRedirectUri(_)
+            | E::ResponseTypeUnknown(_)
+            | E::IdTokenNotEnabled(_)
+            | E::TokenNotEnabled(_)
+            | E::ResponseModeRefused
+            | E::RequestObject(_)
+            | E::ChallengeMissing
+            | E::PkceMalformed(_)
+            | E::VerifierWrong
+            | E::LoginRequired
+            | E::ConsentDeclined
+            | E::AdminConsentRequired
+            | E::FlowExpired
+            | E::FlowForeign
+            | E::CodeInvalid
+            | E::CodeExpired
+            | E::CodeRedeemed
+            | E::RedirectUriDiffers
+            | E::SpaOnly
+            | E::SpaSessionOver
             | E::TooManyAttempts { .. }
             | E::Unavailable(_)
             | E::Internal(_) => true,

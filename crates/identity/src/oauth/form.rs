@@ -37,6 +37,12 @@ impl<'a> Form<'a> {
         Self(fields.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value))).collect())
     }
 
+    /// The same without the text it was read from.
+    pub(crate) fn into_owned(self) -> Form<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Form(self.0.into_iter().map(|(name, value)| (owned(name), owned(value))).collect())
+    }
+
     /// A field's value. RFC 6749 §3.2: parameters sent without a value are treated as if they were omitted.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0

@@ -1,6 +1,9 @@
 //! OAuth 2.0 and OpenID Connect on the wire (RFC 6749, OIDC Discovery), in Entra's shapes (DESIGN §3, sheet §1).
 
+mod authorize;
+mod browser;
 mod client_authentication;
+mod consent;
 mod delegation;
 mod device;
 mod discovery;
@@ -8,7 +11,9 @@ mod error;
 mod federation;
 mod form;
 mod openapi;
+mod pages;
 mod scopes;
+mod sealed;
 mod sql;
 mod tenant;
 mod throttle;
@@ -21,22 +26,25 @@ pub(crate) mod tests;
 use axum::{
     Router,
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, any, get, post},
+    routing::{MethodRouter, get, post},
 };
 use http::{HeaderValue, header};
 use serde::Serialize;
 
 use crate::Identity;
 
+pub(crate) use authorize::{Platform, SCHEMA as CODE_SCHEMA};
 pub(crate) use device::{SCHEMA as DEVICE_SCHEMA, SCHEMA_CLIENTS as DEVICE_SCHEMA_CLIENTS};
 pub use openapi::openapi;
 pub(crate) use throttle::{Throttle, network};
 pub use token::{AccessToken, ClientCredential};
 #[cfg(test)]
-pub(crate) use {device::STATEMENTS as DEVICE_STATEMENTS, sql::STATEMENTS};
+pub(crate) use {
+    authorize::STATEMENTS as CODE_STATEMENTS, device::STATEMENTS as DEVICE_STATEMENTS, sql::STATEMENTS,
+};
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -51,6 +59,7 @@ const PATHS: [&str; 14] = [
     "/{tenant}/oauth2/deviceauth",
     "/devicelogin",
     "/{tenant}/userrealm/{user}",
+    "/common/login",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -59,7 +68,7 @@ pub(crate) fn router(identity: Identity) -> Router {
     let token =
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 14] = [
+    let handlers: [MethodRouter<Identity>; 15] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -67,13 +76,14 @@ pub(crate) fn router(identity: Identity) -> Router {
         read(get(discovery::instance)),
         token(post(token::post_v2)),
         token(post(token::post_v1)),
-        any(discovery::authorize),
-        any(discovery::authorize),
+        get(authorize::get_v2).post(authorize::post_v2),
+        get(authorize::get_v1).post(authorize::post_v1),
         token(post(device::post_v2)),
         token(post(device::post_v1)),
         page(),
         page(),
         read(get(discovery::user_realm)),
+        post(authorize::login),
     ];
     PATHS
         .into_iter()

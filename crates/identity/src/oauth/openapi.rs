@@ -18,6 +18,9 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/discovery/v2.0/keys": read("keysV2", "Signing keys (RFC 7517)"),
             "/{tenant}/discovery/keys": read("keysV1", "Signing keys, v1.0 path"),
             "/{tenant}/discovery/instance": read("instanceDiscovery", "Instance discovery"),
+            "/{tenant}/oauth2/v2.0/authorize": authorize("authorizeV2", "Authorization endpoint, v2.0: asks by `scope`", "scope"),
+            "/{tenant}/oauth2/authorize": authorize("authorizeV1", "Authorization endpoint, v1.0: asks by `resource`", "resource"),
+            "/common/login": login(),
             "/{tenant}/oauth2/v2.0/token": token("tokenV2", "Token endpoint, v2.0: asks by `scope`", "scope"),
             "/{tenant}/oauth2/token": token("tokenV1", "Token endpoint, v1.0: asks by `resource`", "resource"),
             "/{tenant}/oauth2/v2.0/devicecode": device_code("deviceCodeV2", "Starts a device flow (RFC 8628)", "scope"),
@@ -50,6 +53,78 @@ fn read(id: &str, summary: &str) -> Value {
     })
 }
 
+/// What an authorization request may hold besides what it asks for.
+const AUTHORIZATION_FIELDS: [&str; 14] = [
+    "client_id",
+    "response_type",
+    "redirect_uri",
+    "response_mode",
+    "state",
+    "nonce",
+    "prompt",
+    "login_hint",
+    "sid",
+    "max_age",
+    "code_challenge",
+    "code_challenge_method",
+    "claims",
+    "client_info",
+];
+
+fn authorize(id: &str, summary: &str, target: &str) -> Value {
+    let names = || AUTHORIZATION_FIELDS.into_iter().chain([target]);
+    let query: Vec<Value> = names()
+        .map(|name| {
+            let required = ["client_id", "response_type"].contains(&name);
+            json!({ "name": name, "in": "query", "required": required, "schema": { "type": "string" } })
+        })
+        .collect();
+    let fields: serde_json::Map<String, Value> =
+        names().map(|name| (name.to_owned(), json!({ "type": "string" }))).collect();
+    let refused = "Client or redirect URI are not known; the page has the AADSTS number.";
+    json!({
+        "parameters": tenant(),
+        "get": {
+            "operationId": id,
+            "summary": summary,
+            "parameters": query,
+            "responses": {
+                "200": { "description": "A page for the person, or the answer as a form (`form_post`).", "content": { "text/html": {} } },
+                "303": { "description": "The answer, or the error, for the client." },
+                "400": { "description": refused, "content": { "text/html": {} } }
+            }
+        },
+        "post": {
+            "operationId": format!("{id}Post"),
+            "summary": "The same by form",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {
+                "schema": { "type": "object", "properties": fields }
+            } } },
+            "responses": {
+                "303": { "description": "To the same by GET." },
+                "400": { "description": refused, "content": { "text/html": {} } }
+            }
+        }
+    })
+}
+
+fn login() -> Value {
+    json!({
+        "post": {
+            "operationId": "signInStep",
+            "summary": "A person's step: sign-in, new password, choice of account, consent",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": {
+                "200": { "description": "The page of the next step.", "content": { "text/html": {} } },
+                "303": { "description": "The answer, or the error, for the client." },
+                "400": { "description": "The password is wrong, or the request cannot be answered.", "content": { "text/html": {} } },
+                "403": { "description": "The form came from elsewhere, or the person may not.", "content": { "text/html": {} } },
+                "429": { "description": "Too many failures.", "content": { "text/html": {} } }
+            }
+        }
+    })
+}
+
 fn token(id: &str, summary: &str, target: &str) -> Value {
     let text = || json!({ "type": "string" });
     json!({
@@ -62,11 +137,14 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                 "required": ["grant_type"],
                 "properties": {
                     "grant_type": { "type": "string", "enum": [
-                        "client_credentials", "refresh_token", "password",
+                        "authorization_code", "client_credentials", "refresh_token", "password",
                         "urn:ietf:params:oauth:grant-type:device_code", "device_code"
                     ] },
                     "client_id": { "type": "string", "format": "uuid" },
                     target: text(),
+                    "code": text(),
+                    "redirect_uri": text(),
+                    "code_verifier": text(),
                     "device_code": text(),
                     "refresh_token": text(),
                     "username": text(),
@@ -153,12 +231,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_routed_path_but_the_unbuilt_authorize_is_described() {
+    fn every_routed_path_is_described() {
         let document = openapi("https://localhost:8443");
         let described: Vec<&str> =
             document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        for path in super::super::PATHS.iter().filter(|path| !path.ends_with("/authorize")) {
-            assert!(described.contains(path), "{path}");
+        for path in super::super::PATHS {
+            assert!(described.contains(&path), "{path}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which resource a token is asked for (sheet §2.5, §2.6). The trailing slash is part of a resource's name.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::{OAuthError, quoted};
 
 /// Words of OpenID Connect that may accompany a resource's scope; they mean nothing without a user.
@@ -8,7 +10,7 @@ const OIDC_WORDS: &[&str] = &["openid", "profile", "email", "offline_access"];
 const GRAPH: &str = "https://graph.microsoft.com";
 
 /// Which token endpoint was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Endpoint {
     /// `/oauth2/token`: `resource`, or `scope` as on v2.
     V1,
@@ -52,6 +54,14 @@ pub(crate) struct OidcWords {
 }
 
 impl OidcWords {
+    /// Takes away what is not in the other.
+    pub(crate) const fn limit_to(&mut self, other: Self) {
+        self.openid &= other.openid;
+        self.profile &= other.profile;
+        self.email &= other.email;
+        self.offline_access &= other.offline_access;
+    }
+
     fn set(&mut self, word: &str) -> bool {
         let flag = match word.to_ascii_lowercase().as_str() {
             "openid" => &mut self.openid,
@@ -103,6 +113,20 @@ impl Asked {
             GRAPH.clone_into(&mut asked.resource);
         }
         Ok(asked)
+    }
+
+    /// Takes away the words of OpenID Connect that are not in `oidc`: a code gives no more than was asked of its user.
+    pub(crate) fn limit_to(&mut self, oidc: OidcWords) {
+        self.oidc.limit_to(oidc);
+        let kept = self.oidc;
+        self.words.retain(|word| {
+            let mut said = OidcWords::default();
+            !said.set(word) || {
+                let before = said;
+                said.limit_to(kept);
+                said == before
+            }
+        });
     }
 
     /// The words again, as they are kept for later: [`Self::parse`] reads them on either endpoint.

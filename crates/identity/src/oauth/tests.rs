@@ -156,11 +156,3 @@ async fn before_the_first_start_everything_is_unavailable() {
         assert_eq!(answer.header("retry-after"), "2");
     }
 }
-
-#[tokio::test]
-async fn sign_in_says_that_it_is_not_there_yet() {
-    let fixture = fixtures().await.remove(0);
-    let answer = fixture.get("/common/oauth2/v2.0/authorize?client_id=x").await;
-    assert_eq!(answer.status, 501);
-    assert!(answer.header("content-type").starts_with("text/html"));
-}

@@ -89,6 +89,25 @@ pub(crate) struct IdToken {
     pub(crate) optional: Vec<String>,
     pub(crate) authenticated_at_ms: i64,
     pub(crate) rights: Rights,
+    pub(crate) extras: IdExtras,
+}
+
+/// What an ID token says of the request that it answers (OIDC Core §2, §3.3.2.11).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IdExtras {
+    /// Only if it was sent: some clients refuse a token with a nonce they did not send.
+    pub(crate) nonce: Option<String>,
+    pub(crate) c_hash: Option<String>,
+    pub(crate) at_hash: Option<String>,
+    /// The browser session, for clients that want to hear of its end.
+    pub(crate) sid: Option<Uuid>,
+    pub(crate) auth_time: bool,
+}
+
+/// `at_hash`, `c_hash`: the left half of the hash of RS256 (OIDC Core §3.1.3.6).
+pub(crate) fn half_hash(text: &str) -> String {
+    let hash = hilum_jose::sha256(text.as_bytes());
+    base64url_encode(hash.first_chunk::<16>().copied().unwrap_or_default())
 }
 
 /// The token's format, which the resource decides.
@@ -353,6 +372,17 @@ fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
             }
         }
     }
+    let extras = &token.extras;
+    put(
+        &mut claims,
+        [
+            ("nonce", json!(extras.nonce)),
+            ("c_hash", json!(extras.c_hash)),
+            ("at_hash", json!(extras.at_hash)),
+            ("sid", json!(extras.sid)),
+            ("auth_time", json!(extras.auth_time.then_some(token.authenticated_at_ms / 1000))),
+        ],
+    );
     rights_claims(&mut claims, &token.rights, (user.id, place));
     optional_claims(&mut claims, &token.optional, (user, token.authenticated_at_ms, None));
     claims

@@ -17,12 +17,16 @@ use hilum_kernel::{AppId, Secret, TenantId, UserId};
 use hilum_storage::db::{DbError, WriteTx};
 use uuid::Uuid;
 
+use crate::oauth::Platform;
+
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_id};
+pub(crate) use sql::{SCHEMA, SCHEMA_PLATFORM, by_id, revoke};
 
 /// How long a session may rest: 90 days, as in Entra.
 const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
+/// A single page's session ends a day after its code was redeemed, however often it is used (sheet §2.7).
+pub(crate) const SPA_LIFE_MS: i64 = 24 * 3600 * 1000;
 /// How long the predecessor of a token holds: clients that authenticate are harder to rob.
 const GRACE_CONFIDENTIAL_MS: i64 = 60_000;
 const GRACE_PUBLIC_MS: i64 = 30_000;
@@ -70,6 +74,8 @@ pub(crate) struct NewSession {
     /// What was asked for at first: what a refresh without `scope` means.
     pub(crate) scope: String,
     pub(crate) authenticated_at_ms: i64,
+    /// Where its code was sent; nothing where it began without redirects.
+    pub(crate) platform: Option<Platform>,
 }
 
 /// A session as it stands.
@@ -85,6 +91,9 @@ pub(crate) struct Session {
     rotated_at_ms: i64,
     pub(crate) expires_at_ms: i64,
     pub(crate) revoked: bool,
+    pub(crate) platform: Option<Platform>,
+    /// When it ends though it is used.
+    pub(crate) ends_at_ms: Option<i64>,
 }
 
 /// What a refresh token says.
@@ -144,7 +153,8 @@ pub(crate) async fn start(
     new: &NewSession,
     at_ms: i64,
 ) -> Result<RefreshToken, DbError> {
-    sql::insert(tx, tenant, new, (at_ms, at_ms + INACTIVE_MAX_MS)).await?;
+    let ends_at_ms = (new.platform == Some(Platform::Spa)).then_some(at_ms + SPA_LIFE_MS);
+    sql::insert(tx, tenant, new, (at_ms, ends_at_ms.unwrap_or(at_ms + INACTIVE_MAX_MS), ends_at_ms)).await?;
     sql::purge(tx, (new.user, new.app_id), at_ms).await?;
     Ok(RefreshToken { session: new.id, generation: 0 })
 }
@@ -176,6 +186,6 @@ pub(crate) async fn rotate(
         return Ok(Rotation::Over);
     }
     // RFC 9700 §4.14.2: reuse of an invalidated refresh token revokes the active one, too.
-    sql::revoke(tx, token.session, at_ms).await?;
+    revoke(tx, token.session, at_ms).await?;
     Ok(Rotation::Reused)
 }

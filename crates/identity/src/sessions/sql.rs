@@ -4,6 +4,7 @@ use hilum_kernel::{AppId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
 use super::{ClientKind, NewSession, Session, SessionId};
+use crate::oauth::Platform;
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
         id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, user_id TEXT NOT NULL, app_id TEXT NOT NULL,
@@ -14,13 +15,18 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
     CREATE INDEX refresh_session_application ON refresh_session (app_id);
     CREATE INDEX refresh_session_expiry ON refresh_session (expires_at_ms)";
 
+/// Where the session's code was sent, and the end of those that do not roll on.
+pub(crate) const SCHEMA_PLATFORM: Sql = "ALTER TABLE refresh_session ADD COLUMN platform TEXT;
+    ALTER TABLE refresh_session ADD COLUMN ends_at_ms BIGINT";
+
 const BY_ID: Sql =
     "SELECT id, user_id, app_id, confidential, scope, authenticated_at_ms, generation, rotated_at_ms,
-    expires_at_ms, revoked_at_ms FROM refresh_session WHERE id = $1 AND tenant_id = $2";
+    expires_at_ms, revoked_at_ms, platform, ends_at_ms FROM refresh_session WHERE id = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
-    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9)";
-const ROTATE: Sql =
-    "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3, expires_at_ms = $4
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11)";
+const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3,
+    expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
 const REVOKE: Sql = "UPDATE refresh_session SET revoked_at_ms = $2 WHERE id = $1 AND revoked_at_ms IS NULL";
 /// A few at a time: each start of a session clears more than it adds.
@@ -44,7 +50,7 @@ pub(crate) async fn insert(
     tx: &mut WriteTx,
     tenant: TenantId,
     new: &NewSession,
-    (at_ms, expires_at_ms): (i64, i64),
+    (at_ms, expires_at_ms, ends_at_ms): (i64, i64, Option<i64>),
 ) -> Result<(), DbError> {
     let row = [
         new.id.to_string().into(),
@@ -56,6 +62,8 @@ pub(crate) async fn insert(
         new.authenticated_at_ms.into(),
         at_ms.into(),
         expires_at_ms.into(),
+        new.platform.map(|platform| platform.as_str().to_owned()).into(),
+        ends_at_ms.into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -71,6 +79,7 @@ pub(crate) async fn rotate(
     Ok(tx.execute(ROTATE, &row).await? == 1)
 }
 
+/// Ends a session; false when it was over already.
 pub(crate) async fn revoke(tx: &mut WriteTx, id: SessionId, at_ms: i64) -> Result<bool, DbError> {
     Ok(tx.execute(REVOKE, &[id.to_string().into(), at_ms.into()]).await? > 0)
 }
@@ -96,5 +105,10 @@ fn read(row: &Row) -> Result<Session, DbError> {
         rotated_at_ms: row.int(7)?,
         expires_at_ms: row.int(8)?,
         revoked: row.opt_int(9)?.is_some(),
+        platform: match row.opt_text(10)? {
+            None => None,
+            Some(word) => Some(Platform::parse(&word).ok_or(DbError::Corrupt { column: 10 })?),
+        },
+        ends_at_ms: row.opt_int(11)?,
     })
 }

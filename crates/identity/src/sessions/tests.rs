@@ -19,6 +19,7 @@ fn new(random: &SeededRandom, kind: ClientKind) -> NewSession {
         kind,
         scope: "openid".to_owned(),
         authenticated_at_ms: 0,
+        platform: None,
     }
 }
 

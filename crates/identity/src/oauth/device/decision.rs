@@ -3,33 +3,23 @@
 use std::net::IpAddr;
 
 use futures::FutureExt as _;
-use hilum_audit::{Action, Actor, Event, Outcome, record};
+use hilum_audit::{Action, Event, Outcome, record};
 use hilum_kernel::{ObjectId, UserId};
 use hilum_storage::db::{ReadTx, WriteTx};
 
 use super::{CodeHash, Flow, State, normal_user_code, sql};
 use crate::{
-    Application, Holder, Identity, IdentityError, PermissionScope, PermissionScopeKind, Stamp, Tenant, User,
-    applications,
-    directory_roles::{self, DirectoryRole},
-    grants,
+    Application, Identity, Tenant, User, applications, grants,
     oauth::{
+        consent::{self, Question},
         delegation::{self, ClientIds, Delegation},
         error::OAuthError,
         scopes::{Asked, Endpoint},
         token,
     },
-    privileges, service_principals,
     sign_in::{Origin, actor_of},
     users,
 };
-
-/// Who may consent to permissions that need an administrator: Global, Application and Cloud Application Administrator.
-const CONSENTING: [DirectoryRole; 3] = [
-    DirectoryRole::GlobalAdministrator,
-    DirectoryRole::ApplicationAdministrator,
-    DirectoryRole::CloudApplicationAdministrator,
-];
 
 /// A flow that waits for a person.
 #[derive(Debug)]
@@ -39,26 +29,6 @@ pub(super) struct Waiting {
     pub(super) hash: CodeHash,
     pub(super) flow: Flow,
     pub(super) application: Application,
-}
-
-/// What a person is asked.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) resource: String,
-    /// The permissions that will be granted, or that are there already.
-    pub(super) permissions: Vec<Permission>,
-    pub(super) knows_name: bool,
-    pub(super) stays_signed_in: bool,
-    /// A permission needs an administrator, and the person is none.
-    pub(super) admin_needed: bool,
-}
-
-/// A permission in words for people.
-#[derive(Debug)]
-pub(super) struct Permission {
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) is_new: bool,
 }
 
 /// What the person said.
@@ -126,18 +96,7 @@ impl Identity {
         let mut tx = self.0.db.read().await?;
         let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
         let (_, found) = examine(&mut tx, tenant.id, flow, user).await?;
-        let defined = &found.resource.properties.api.oauth2_permission_scopes;
-        let known = defined
-            .iter()
-            .filter(|scope| scope.value.as_ref().is_some_and(|value| found.granted.contains(value)));
-        let missing = found.missing.iter().map(|scope| permission(scope, true));
-        Ok(Question {
-            resource: found.resource.properties.display_name.clone(),
-            permissions: missing.chain(known.map(|scope| permission(scope, false))).collect(),
-            knows_name: asked.oidc.profile || asked.oidc.openid,
-            stays_signed_in: asked.oidc.offline_access,
-            admin_needed: admin_needed(&mut tx, tenant, user, &found).await?,
-        })
+        consent::question(&mut tx, tenant, user, (&found, asked.oidc)).await
     }
 
     /// Writes the person's answer down, with the consent that it means.
@@ -173,7 +132,7 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
     let mut granted = None;
     if input.answer == Answer::Accept {
         let (client, found) = examine(tx, input.tenant, &flow, &user).await?;
-        if admin_needed(tx, tenant, &user, &found).await? {
+        if consent::admin_needed(tx, tenant, &user, &found).await? {
             return Ok(Decided::AdminNeeded);
         }
         if !found.missing.is_empty() {
@@ -194,8 +153,8 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
     };
     if let Some((client, found)) = granted {
         let values: Vec<String> = found.missing.iter().filter_map(|scope| scope.value.clone()).collect();
-        let place = (client.principal, found.resource.principal, ObjectId::new(user.id.uuid()));
-        grants::add_consent_of_user(tx, input.tenant, place, &values, &input.grant_id).await?;
+        let place = (client.principal, found.resource.principal, Some(ObjectId::new(user.id.uuid())));
+        grants::add_consent(tx, input.tenant, place, &values, &input.grant_id).await?;
         let detail = format!("{} of {}", values.join(" "), found.resource.principal);
         let consent = event(Action::ConsentGranted, Outcome::Success, client.principal.to_string(), detail);
         record(tx, input.at_ms, &consent).await?;
@@ -228,39 +187,4 @@ async fn examine(
         return Err(OAuthError::ConsentRequired(flow.app_id.to_string(), name));
     }
     Ok((ids, found))
-}
-
-async fn admin_needed(
-    tx: &mut ReadTx,
-    tenant: &Tenant,
-    user: &User,
-    found: &Delegation,
-) -> Result<bool, OAuthError> {
-    if found.missing.iter().all(|scope| scope.kind == PermissionScopeKind::User) {
-        return Ok(false);
-    }
-    let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
-    if !roles.iter().any(|role| CONSENTING.contains(role)) {
-        return Ok(true);
-    }
-    // Nobody gives more than they may give otherwise.
-    let resource = service_principals::by_app_id(tx, tenant.id, found.resource.app_id).await?;
-    let resource = resource.ok_or_else(|| OAuthError::ResourceNotFound(found.resource.name.clone()))?;
-    let scopes: Vec<&str> = found.missing.iter().filter_map(|scope| scope.value.as_deref()).collect();
-    let guarded = privileges::GuardedNames::default();
-    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id), guarded };
-    match privileges::ensure_may_grant(tx, tenant.id, &stamp, &resource, &scopes).await {
-        Ok(()) => Ok(false),
-        Err(IdentityError::Denied(_)) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn permission(scope: &PermissionScope, is_new: bool) -> Permission {
-    let first = |texts: [&Option<String>; 3]| texts.into_iter().flatten().next().cloned().unwrap_or_default();
-    Permission {
-        name: first([&scope.user_consent_display_name, &scope.admin_consent_display_name, &scope.value]),
-        description: first([&scope.user_consent_description, &scope.admin_consent_description, &None]),
-        is_new,
-    }
 }

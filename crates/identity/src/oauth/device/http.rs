@@ -4,9 +4,9 @@ use askama::Template;
 use axum::{
     body::Body,
     extract::{Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use hilum_jose::{base64url_decode, base64url_encode, constant_time_eq};
+use hilum_jose::{base64url_encode, constant_time_eq};
 use hilum_kernel::{Secret, UserId};
 use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{
     INTERVAL_S, LIFE_S, Started,
     decision::{Answer, Decided, Waiting},
-    page::{CodePage, ConfirmPage, DonePage, Frame, NewPasswordPage, SignInPage, policy},
+    page::{CodePage, ConfirmPage, DonePage, NewPasswordPage, SignInPage},
 };
 use crate::{
     Identity,
@@ -23,6 +23,7 @@ use crate::{
         error::OAuthError,
         form::Form,
         json_body,
+        pages::{self, Frame, Leads, cookie_name, is_https, refused},
         scopes::Endpoint,
         token::{Caller, wire},
     },
@@ -88,11 +89,7 @@ async fn start(
         let body = wire::read(&headers, body).await?;
         let form = Form::parse(&body)?;
         correlation = wire::correlation_of(&form, query.as_deref()).unwrap_or(correlation);
-        let caller = Caller {
-            address: context.client_address,
-            correlation,
-            cross_origin: headers.contains_key(header::ORIGIN),
-        };
+        let caller = Caller { address: context.client_address, correlation, origin: wire::origin(&headers) };
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         identity.start_device_flow((endpoint, tenant), &form, (authorization, &caller)).await
     }
@@ -182,16 +179,8 @@ pub(crate) async fn page_post(
 
 impl Visit<'_> {
     fn of<'a>(identity: &'a Identity, context: &'a RequestContext, headers: &HeaderMap) -> Visit<'a> {
-        let name = cookie_name(&identity.0.origin);
-        let sent = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.to_owned())
-            .filter(|value| base64url_decode(value).is_ok_and(|bytes| bytes.len() == COOKIE_BYTES));
+        let name = cookie_name(&identity.0.origin, COOKIE);
+        let sent = pages::cookie(headers, &name, COOKIE_BYTES);
         let is_new = sent.is_none();
         let browser = sent.unwrap_or_else(|| identity.random_text::<COOKIE_BYTES>());
         Visit { identity, context, browser, is_new }
@@ -395,57 +384,18 @@ impl Visit<'_> {
     }
 
     fn show(&self, status: StatusCode, page: &impl Template) -> Response {
-        let Ok(text) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-        let mut response = (status, text).into_response();
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CONTENT_SECURITY_POLICY, policy()),
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (header::X_FRAME_OPTIONS, "DENY"),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+        let mut response = pages::show(status, page, Leads::Here);
         if self.is_new
             && let Ok(cookie) = HeaderValue::from_str(&self.cookie())
         {
-            headers.insert(header::SET_COOKIE, cookie);
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
         response
     }
 
     fn cookie(&self) -> String {
-        let name = cookie_name(&self.identity.0.origin);
+        let name = cookie_name(&self.identity.0.origin, COOKIE);
         let secure = if is_https(&self.identity.0.origin) { "; Secure" } else { "" };
         format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{secure}", self.browser)
-    }
-}
-
-fn is_https(origin: &str) -> bool {
-    origin.starts_with("https://")
-}
-
-/// With the prefix, a browser takes the cookie from this host alone; over plain HTTP on loopback it would refuse it.
-fn cookie_name(origin: &str) -> String {
-    let prefix = if is_https(origin) { "__Host-" } else { "" };
-    format!("{prefix}{COOKIE}")
-}
-
-/// A refused sign-in in words for people.
-fn refused(error: &SignInError) -> (StatusCode, String) {
-    let minutes = |seconds: &u64| seconds.div_ceil(60).max(1);
-    match error {
-        SignInError::Locked { retry_after_s } | SignInError::TooManyAttempts { retry_after_s } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("Too many failed attempts. Try again in {} minutes.", minutes(retry_after_s)),
-        ),
-        SignInError::Disabled => (StatusCode::FORBIDDEN, "The account is disabled.".to_owned()),
-        SignInError::NewPassword(text) => (StatusCode::BAD_REQUEST, text.clone()),
-        SignInError::WrongCredentials | SignInError::MustChangePassword | SignInError::Unavailable(_) => {
-            (StatusCode::BAD_REQUEST, "The user name or the password is wrong.".to_owned())
-        }
     }
 }

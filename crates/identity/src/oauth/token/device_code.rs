@@ -11,6 +11,7 @@ use crate::{
         error::OAuthError,
         form::Form,
         scopes::{Asked, Endpoint, Values},
+        tokens::IdExtras,
     },
     users,
 };
@@ -40,6 +41,9 @@ pub(super) async fn decide(
         authenticated_at_ms: approved.authenticated_at_ms,
         step: Step::Redeem(approved.device),
         client_info: form.get("client_info") == Some("1"),
+        platform: None,
+        session_ends_at_ms: None,
+        extras: IdExtras::default(),
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }

@@ -34,6 +34,8 @@ struct UserMembers<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token_expires_in: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_info: Option<&'a str>,
@@ -44,6 +46,7 @@ impl<'a> From<&'a IssuedToUser> for UserMembers<'a> {
         Self {
             scope: Some(&issued.scope),
             refresh_token: issued.refresh_token.as_ref().map(|token| token.expose().as_str()),
+            refresh_token_expires_in: issued.refresh_token_expires_in,
             id_token: issued.id_token.as_deref(),
             client_info: issued.client_info.as_deref(),
         }
@@ -131,11 +134,7 @@ async fn answer(
         let body = read(&headers, body).await?;
         let form = Form::parse(&body)?;
         correlation = correlation_of(&form, query.as_deref()).unwrap_or(correlation);
-        let caller = Caller {
-            address: context.client_address,
-            correlation,
-            cross_origin: headers.contains_key(header::ORIGIN),
-        };
+        let caller = Caller { address: context.client_address, correlation, origin: origin(&headers) };
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         identity.redeem(endpoint, tenant, &form, (authorization, &caller)).await
     }
@@ -256,6 +255,11 @@ pub(crate) fn finished(mut response: Response, request: &HeaderMap, trace: uuid:
     }
     allow_origin(headers, request);
     response
+}
+
+/// Which page sent the request. What cannot be read is no page of ours.
+pub(crate) fn origin(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("null").to_owned())
 }
 
 /// The page's code must be able to read the answer, also a refusal. Never with credentials.

@@ -3,6 +3,7 @@
 //! A grant decides and returns a value; nothing is signed before the decision is on its way into the audit trail, and
 //! no transaction is open while signing.
 
+mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod http;
@@ -34,14 +35,15 @@ use super::{
 use crate::{Identity, IdentityError};
 
 pub(crate) use http::{options, other_method, post_v1, post_v2};
-pub(super) use user::{check_audience, ensure_session};
+pub(super) use user::{ForUser, Granted, Step, check_audience, ensure_session, issued_event};
 
 /// What other endpoints of the same wire share with this one.
 pub(super) mod wire {
-    pub(crate) use super::http::{correlation_of, finished, read, refusal};
+    pub(crate) use super::http::{correlation_of, finished, origin, read, refusal};
 }
 
 /// The protocol's names of the grants.
+const AUTHORIZATION_CODE: &str = "authorization_code";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const PASSWORD: &str = "password";
 const REFRESH_TOKEN: &str = "refresh_token";
@@ -56,8 +58,8 @@ const OWN_ASSERTION_LIFE_S: i64 = 600;
 pub(crate) struct Caller {
     pub(crate) address: Option<IpAddr>,
     pub(crate) correlation: CorrelationId,
-    /// Whether a browser's page sent it (`Origin`).
-    pub(crate) cross_origin: bool,
+    /// The `Origin` that a browser's page sent it from.
+    pub(crate) origin: Option<String>,
 }
 
 /// An issued token and what the answer says about it.
@@ -75,6 +77,7 @@ pub(crate) struct Issued {
 pub(crate) struct IssuedToUser {
     pub(crate) scope: String,
     pub(crate) refresh_token: Option<Secret<String>>,
+    pub(crate) refresh_token_expires_in: Option<i64>,
     pub(crate) id_token: Option<String>,
     pub(crate) client_info: Option<String>,
 }
@@ -83,7 +86,7 @@ pub(crate) struct IssuedToUser {
 enum Decision {
     ToApplication(AppToken),
     /// Already written down, with its session.
-    ToUser(Box<user::Granted>),
+    ToUser(Box<Granted>),
 }
 
 impl Identity {
@@ -105,14 +108,21 @@ impl Identity {
                 Ok(Issued { access_token, resource, times, for_user: None })
             }
             Decision::ToUser(granted) => {
-                let user::Granted { token, id_token, refresh_token, scope, client_info } = *granted;
+                let Granted { token, id_token, refresh_token, refresh_token_expires_in, scope, client_info } =
+                    *granted;
                 let (resource, times) = (token.audience.clone(), token.times);
                 let access_token = self.sign_for_user(tenant, token).await?;
                 let id_token = match id_token {
                     Some(id_token) => Some(self.sign_id_token(tenant, id_token).await?),
                     None => None,
                 };
-                let for_user = Some(IssuedToUser { scope, refresh_token, id_token, client_info });
+                let for_user = Some(IssuedToUser {
+                    scope,
+                    refresh_token,
+                    refresh_token_expires_in,
+                    id_token,
+                    client_info,
+                });
                 Ok(Issued { access_token, resource, times, for_user })
             }
         }
@@ -134,24 +144,32 @@ impl Identity {
             Grant::ClientCredentials if segment == TenantSegment::Any => return Err(OAuthError::NoTenant),
             // Sheet §1.2: a password is for a tenant, or for the organisation of its user.
             Grant::Password if on_common => return Err(OAuthError::NotOnCommon),
-            _ if caller.cross_origin => return Err(OAuthError::CrossOrigin),
+            // These two depend on where the code was sent.
+            Grant::AuthorizationCode | Grant::RefreshToken => {}
+            _ if caller.origin.is_some() => return Err(OAuthError::CrossOrigin),
             _ => {}
         }
-        let wanted = match grant {
-            Grant::ClientCredentials => Wanted::Credential,
-            Grant::Password | Grant::DeviceCode | Grant::RefreshToken => Wanted::CredentialOrPublic,
-        };
-        let client = self.authenticate(tenant, (&presented, wanted), caller.address).await?;
         let asked = (endpoint, form);
+        let authenticate = |wanted| self.authenticate(tenant, (&presented, wanted), caller.address);
         let granted = match grant {
             Grant::ClientCredentials => {
+                let client = authenticate(Wanted::Credential).await?;
                 let resource = application_resource(endpoint, form.get("scope"), form.get("resource"))?;
                 let token = client_credentials::decide(self, tenant, client, &resource).await?;
                 return Ok(Decision::ToApplication(token));
             }
-            Grant::Password => password::decide(self, (tenant, segment), asked, client, caller).await?,
-            Grant::DeviceCode => device_code::decide(self, tenant, asked, client, caller).await?,
-            Grant::RefreshToken => refresh_token::decide(self, tenant, asked, client, caller).await?,
+            Grant::Password => {
+                let client = authenticate(Wanted::CredentialOrPublic).await?;
+                password::decide(self, (tenant, segment), asked, client, caller).await?
+            }
+            Grant::DeviceCode => {
+                let client = authenticate(Wanted::CredentialOrPublic).await?;
+                device_code::decide(self, tenant, asked, client, caller).await?
+            }
+            Grant::AuthorizationCode => {
+                authorization_code::decide(self, tenant, asked, &presented, caller).await?
+            }
+            Grant::RefreshToken => refresh_token::decide(self, tenant, asked, &presented, caller).await?,
         };
         Ok(Decision::ToUser(Box::new(granted)))
     }
@@ -210,6 +228,7 @@ impl Identity {
 /// Which grant is redeemed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grant {
+    AuthorizationCode,
     ClientCredentials,
     Password,
     DeviceCode,
@@ -218,6 +237,7 @@ enum Grant {
 
 fn grant(form: &Form<'_>) -> Result<Grant, OAuthError> {
     match form.required("grant_type")? {
+        AUTHORIZATION_CODE => Ok(Grant::AuthorizationCode),
         CLIENT_CREDENTIALS => Ok(Grant::ClientCredentials),
         PASSWORD => Ok(Grant::Password),
         DEVICE_CODE | DEVICE_CODE_SHORT => Ok(Grant::DeviceCode),
@@ -283,11 +303,8 @@ impl Identity {
         let endpoint =
             if asked.to_ascii_lowercase().ends_with(".default") { Endpoint::V2 } else { Endpoint::V1 };
         fields.push((if endpoint == Endpoint::V2 { "scope" } else { "resource" }, asked.to_owned()));
-        let caller = Caller {
-            address: None,
-            correlation: CorrelationId::new(self.0.random.uuid()),
-            cross_origin: false,
-        };
+        let caller =
+            Caller { address: None, correlation: CorrelationId::new(self.0.random.uuid()), origin: None };
         let form = Form::of(fields);
         let issued = self.redeem(endpoint, &tenant_id.to_string(), &form, (None, &caller)).await;
         let issued = issued.map_err(|error| match error {

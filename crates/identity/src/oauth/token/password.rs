@@ -14,6 +14,7 @@ use crate::{
         form::Form,
         scopes::{Asked, Endpoint},
         tenant::TenantSegment,
+        tokens::IdExtras,
     },
     sign_in::Origin,
 };
@@ -47,6 +48,9 @@ pub(super) async fn decide(
         authenticated_at_ms: signed_in.at_ms,
         step: Step::Begin,
         client_info: form.get("client_info") == Some("1"),
+        platform: None,
+        session_ends_at_ms: None,
+        extras: IdExtras::default(),
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }

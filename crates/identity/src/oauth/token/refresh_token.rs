@@ -5,15 +5,17 @@ use hilum_storage::db::ReadTx;
 
 use super::{
     Caller,
+    authorization_code::{check_origin, wanted},
     user::{ForUser, Granted, Step, ensure_session},
 };
 use crate::{
     Identity, Tenant, User,
     oauth::{
-        client_authentication::AuthenticatedClient,
+        client_authentication::{AuthenticatedClient, Presented, Wanted},
         error::OAuthError,
         form::Form,
         scopes::{Asked, Endpoint, Values},
+        tokens::IdExtras,
     },
     sessions::{self, ClientKind, RefreshToken, Session},
     users,
@@ -25,17 +27,24 @@ pub(super) async fn decide(
     identity: &Identity,
     tenant: &Tenant,
     (endpoint, form): (Endpoint, &Form<'_>),
-    client: AuthenticatedClient,
+    presented: &Presented<'_>,
     caller: &Caller,
 ) -> Result<Granted, OAuthError> {
-    let token = RefreshToken::parse(form.required("refresh_token")?, &identity.0.session_key)
-        .ok_or(OAuthError::RefreshTokenInvalid)?;
-    let mut tx = identity.0.db.read().await?;
-    let session = sessions::by_id(&mut tx, tenant.id, token.session).await?;
-    let session = session.filter(|session| !session.revoked).ok_or(OAuthError::RefreshTokenInvalid)?;
+    let token = RefreshToken::parse(form.required("refresh_token")?, &identity.0.session_key);
+    let session = match token {
+        Some(token) => sessions::by_id(&mut identity.0.db.read().await?, tenant.id, token.session).await?,
+        None => None,
+    };
+    let platform = session.as_ref().and_then(|session| session.platform);
+    check_origin(identity, tenant, (presented, platform), caller).await?;
+    // Who was let in by redirect proves itself as when it redeemed the code.
+    let wanted = platform.map_or(Wanted::CredentialOrPublic, wanted);
+    let client = identity.authenticate(tenant, (presented, wanted), caller.address).await?;
+    let (Some(token), Some(session)) = (token, session.filter(|session| !session.revoked)) else {
+        return Err(OAuthError::RefreshTokenInvalid);
+    };
     check(&session, &client, identity.0.clock.now_ms())?;
-    let user = user_of(&mut tx, tenant.id, &session).await?;
-    drop(tx);
+    let user = user_of(&mut identity.0.db.read().await?, tenant.id, &session).await?;
     let mut asked = match (form.get("scope"), form.get("resource")) {
         (None, None) => {
             let mut asked = Asked::parse(Endpoint::V2, Some(&session.scope), None)?;
@@ -52,6 +61,9 @@ pub(super) async fn decide(
         authenticated_at_ms: session.authenticated_at_ms,
         step: Step::Rotate(token),
         client_info: form.get("client_info") == Some("1"),
+        platform: session.platform,
+        session_ends_at_ms: session.ends_at_ms,
+        extras: IdExtras::default(),
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }
@@ -65,7 +77,10 @@ fn check(session: &Session, client: &AuthenticatedClient, now_ms: i64) -> Result
         return Err(OAuthError::PublicFlowsOff(client.app_id().to_string()));
     }
     if session.expires_at_ms <= now_ms {
-        return Err(OAuthError::RefreshTokenInactive);
+        return Err(match session.ends_at_ms {
+            Some(_) => OAuthError::SpaSessionOver,
+            None => OAuthError::RefreshTokenInactive,
+        });
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Tokens on behalf of a user: what the three grants that know one have in common.
+//! Tokens on behalf of a user: what the grants that know one have in common.
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor, Event, Outcome, record};
@@ -10,36 +10,44 @@ use super::Caller;
 use crate::{
     Application, Identity, SignInAudience, Tenant, User,
     oauth::{
+        authorize::{self, Platform, Redeemed, Redemption},
         client_authentication::AuthenticatedClient,
         delegation::{self, ClientIds},
         device::{self, CodeHash},
         error::OAuthError,
         scopes::{Asked, Endpoint},
         tenant::TenantSegment,
-        tokens::{IdToken, UserToken, Version},
+        tokens::{IdExtras, IdToken, UserToken, Version},
     },
     sessions::{self, NewSession, RefreshToken, Rotation, SessionId},
     users,
 };
 
 /// A user, a client, and what is asked: everything a grant has to find out.
-pub(super) struct ForUser {
-    pub(super) client: AuthenticatedClient,
-    pub(super) user: User,
-    pub(super) asked: Asked,
-    pub(super) authenticated_at_ms: i64,
-    pub(super) step: Step,
+pub(crate) struct ForUser {
+    pub(crate) client: AuthenticatedClient,
+    pub(crate) user: User,
+    pub(crate) asked: Asked,
+    pub(crate) authenticated_at_ms: i64,
+    pub(crate) step: Step,
     /// Whether `client_info=1` was sent.
-    pub(super) client_info: bool,
+    pub(crate) client_info: bool,
+    /// Where the answer to the authorization request was sent, if there was one.
+    pub(crate) platform: Option<Platform>,
+    /// When the session that goes on ends, if it does not roll on.
+    pub(crate) session_ends_at_ms: Option<i64>,
+    pub(crate) extras: IdExtras,
 }
 
 /// What becomes of the session, and of the grant.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
     /// A session begins, if it was asked for.
     Begin,
     /// The same, and the device flow ends.
     Redeem(CodeHash),
+    /// The same, and the authorization code is used up.
+    Code(Redemption),
     /// A session goes on.
     Rotate(RefreshToken),
 }
@@ -47,10 +55,12 @@ pub(super) enum Step {
 /// A token for a user, decided and written down, but not signed yet.
 #[derive(Debug)]
 pub(crate) struct Granted {
-    pub(super) token: UserToken,
-    pub(super) id_token: Option<IdToken>,
+    pub(crate) token: UserToken,
+    pub(crate) id_token: Option<IdToken>,
     pub(super) refresh_token: Option<Secret<String>>,
-    pub(super) scope: String,
+    /// In seconds from now, where the session does not roll on (sheet §2.3).
+    pub(super) refresh_token_expires_in: Option<i64>,
+    pub(crate) scope: String,
     pub(super) client_info: Option<String>,
 }
 
@@ -69,6 +79,8 @@ struct Work {
 /// What the transaction did.
 enum Done {
     Issued(Option<RefreshToken>),
+    /// The authorization code was redeemed before.
+    CodeReused,
     /// The device flow was redeemed by another request.
     Redeemed,
     Reused,
@@ -112,21 +124,34 @@ impl Identity {
             kind: client.kind(),
             scope: request.asked.text(),
             authenticated_at_ms: request.authenticated_at_ms,
+            platform: request.platform,
+        };
+        let ends_at_ms = match request.session_ends_at_ms {
+            None if request.platform == Some(Platform::Spa) => Some(now_ms + sessions::SPA_LIFE_MS),
+            known => known,
         };
         let work = Work {
             tenant: tenant.id,
-            step: request.step,
+            step: request.step.clone(),
             session,
             offline: request.asked.oidc.offline_access,
             at_ms: now_ms,
             issued: issued_event(&granted.token, caller),
-            reused: reused_event(user, client, caller),
+            reused: reused_event(user, client, (&request.step, caller)),
         };
         match self.0.db.write(work, |tx, work| write(tx, work).boxed()).await? {
             Done::Issued(token) => {
                 granted.refresh_token = token.map(|token| token.text(&self.0.session_key));
+                granted.refresh_token_expires_in = ends_at_ms
+                    .filter(|_| granted.refresh_token.is_some())
+                    .map(|ends_at_ms| (ends_at_ms - now_ms).max(0) / 1000);
                 metrics::counter!("hilum_tokens_issued_total").increment(1);
                 Ok(granted)
+            }
+            Done::CodeReused => {
+                tracing::warn!(app.id = %client.app_id(), "an authorization code came twice: its session has ended");
+                metrics::counter!("hilum_code_reuse_total").increment(1);
+                Err(OAuthError::CodeRedeemed)
             }
             Done::Redeemed => Err(OAuthError::DeviceCodeUnknown),
             Done::Reused => {
@@ -138,7 +163,8 @@ impl Identity {
         }
     }
 
-    async fn decide_for_user(
+    /// Decides what the user's tokens carry; writes nothing.
+    pub(crate) async fn decide_for_user(
         &self,
         tenant: &Tenant,
         endpoint: Endpoint,
@@ -160,6 +186,10 @@ impl Identity {
         drop(tx);
         let now = self.0.clock.now();
         let version = |two| if two { Version::V2 } else { Version::V1 };
+        let optional = delegation::optional_claims(&registered.properties, "idToken");
+        let wants_sid =
+            registered.properties.web.logout_url.is_some() || optional.iter().any(|name| name == "sid");
+        let sid = request.extras.sid.filter(|_| wants_sid);
         let id_token = asked.oidc.openid.then(|| IdToken {
             client: client.app_id(),
             user: user.clone(),
@@ -167,9 +197,10 @@ impl Identity {
             version: version(endpoint == Endpoint::V2),
             uti: self.random_text::<16>(),
             now_s: now.as_second(),
-            optional: delegation::optional_claims(&registered.properties, "idToken"),
+            optional,
             authenticated_at_ms: request.authenticated_at_ms,
             rights: client_rights,
+            extras: IdExtras { sid, ..request.extras.clone() },
         });
         let client_info = request.client_info.then(|| {
             let info = json!({ "uid": user.id.to_string(), "utid": tenant.id.to_string() });
@@ -190,7 +221,14 @@ impl Identity {
             authenticated_at_ms: request.authenticated_at_ms,
             address: caller.address,
         };
-        Ok(Granted { scope: found.echo(asked), token, id_token, refresh_token: None, client_info })
+        Ok(Granted {
+            scope: found.echo(asked),
+            token,
+            id_token,
+            refresh_token: None,
+            refresh_token_expires_in: None,
+            client_info,
+        })
     }
 }
 
@@ -199,13 +237,19 @@ async fn write(tx: &mut WriteTx, work: &Work) -> Result<Done, OAuthError> {
     let user = users::lookup(tx, work.tenant, &work.session.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
     ensure_session(&user, work.session.authenticated_at_ms)?;
-    if let Step::Redeem(flow) = work.step
-        && !device::redeem(tx, flow).await?
-    {
-        return Ok(Done::Redeemed);
+    match &work.step {
+        Step::Redeem(flow) if !device::redeem(tx, *flow).await? => return Ok(Done::Redeemed),
+        Step::Code(code) => {
+            let session = work.offline.then_some(work.session.id);
+            if authorize::redeem(tx, code, session, work.at_ms).await? == Redeemed::Before {
+                record(tx, work.at_ms, &work.reused).await?;
+                return Ok(Done::CodeReused);
+            }
+        }
+        Step::Begin | Step::Redeem(_) | Step::Rotate(_) => {}
     }
-    let token = match work.step {
-        Step::Rotate(token) => match sessions::rotate(tx, work.tenant, token, work.at_ms).await? {
+    let token = match &work.step {
+        Step::Rotate(token) => match sessions::rotate(tx, work.tenant, *token, work.at_ms).await? {
             Rotation::Next(token) => Some(token),
             Rotation::Over => return Ok(Done::Over),
             Rotation::Reused => {
@@ -213,10 +257,10 @@ async fn write(tx: &mut WriteTx, work: &Work) -> Result<Done, OAuthError> {
                 return Ok(Done::Reused);
             }
         },
-        Step::Begin | Step::Redeem(_) if work.offline => {
+        Step::Begin | Step::Redeem(_) | Step::Code(_) if work.offline => {
             Some(sessions::start(tx, work.tenant, &work.session, work.at_ms).await?)
         }
-        Step::Begin | Step::Redeem(_) => None,
+        Step::Begin | Step::Redeem(_) | Step::Code(_) => None,
     };
     record(tx, work.at_ms, &work.issued).await?;
     Ok(Done::Issued(token))
@@ -230,7 +274,7 @@ fn actor(user: &User, client: &AuthenticatedClient) -> Actor {
     }
 }
 
-fn issued_event(token: &UserToken, caller: &Caller) -> Event {
+pub(crate) fn issued_event(token: &UserToken, caller: &Caller) -> Event {
     let detail = format!("uti {} aud {} scp {}", token.uti, token.audience, token.scopes.join(" "));
     Event {
         target: Some(token.resource.to_string()),
@@ -241,10 +285,11 @@ fn issued_event(token: &UserToken, caller: &Caller) -> Event {
     }
 }
 
-fn reused_event(user: &User, client: &AuthenticatedClient, caller: &Caller) -> Event {
+fn reused_event(user: &User, client: &AuthenticatedClient, (step, caller): (&Step, &Caller)) -> Event {
+    let what = if matches!(step, Step::Code(_)) { "an authorization code" } else { "a refresh token" };
     Event {
         target: Some(user.id.to_string()),
-        detail: Some("a refresh token came twice".to_owned()),
+        detail: Some(format!("{what} came twice")),
         source: caller.address.map(|address| address.to_string()),
         correlation: Some(caller.correlation),
         ..Event::new(Action::SessionRevoked, Outcome::Success, actor(user, client))

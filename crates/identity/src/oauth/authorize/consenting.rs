@@ -1,0 +1,111 @@
+//! The person's answer to a client's request for permissions (sheet §2.12), written down in one transaction.
+
+use futures::FutureExt as _;
+use hilum_audit::{Action, Event, Outcome, record};
+use hilum_kernel::ObjectId;
+use hilum_storage::db::WriteTx;
+
+use super::checks::Request;
+use crate::{
+    Identity, Tenant, grants,
+    oauth::{
+        browser::Live,
+        consent,
+        delegation::{self, ClientIds},
+        error::OAuthError,
+        scopes::Asked,
+        token::{Caller, ensure_session},
+    },
+    sign_in::{Origin, actor_of},
+    users,
+};
+
+/// For whom somebody consents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ForWhom {
+    Oneself,
+    /// The whole organisation.
+    Everybody,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consented {
+    Yes,
+    /// The person may not grant it.
+    AdminNeeded,
+}
+
+struct Input {
+    client: ClientIds,
+    user: hilum_kernel::UserId,
+    authenticated_at_ms: i64,
+    asked: Asked,
+    for_whom: ForWhom,
+    grant_id: String,
+    origin: Origin,
+    at_ms: i64,
+}
+
+impl Identity {
+    /// Grants what is missing.
+    pub(super) async fn consent_to(
+        &self,
+        request: &Request,
+        live: &Live,
+        for_whom: ForWhom,
+        caller: &Caller,
+    ) -> Result<Consented, OAuthError> {
+        let input = Input {
+            client: ClientIds { app_id: request.app_id(), principal: request.principal },
+            user: live.user.id,
+            authenticated_at_ms: live.session.authenticated_at_ms,
+            asked: request.asked.clone(),
+            for_whom,
+            grant_id: self.random_text::<32>(),
+            origin: Origin {
+                address: caller.address,
+                correlation: caller.correlation,
+                app_id: request.app_id(),
+            },
+            at_ms: self.0.clock.now_ms(),
+        };
+        let tenant = self.tenant().await?.clone();
+        self.0.db.write((tenant, input), |tx, (tenant, input)| write(tx, tenant, input).boxed()).await
+    }
+}
+
+async fn write(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Consented, OAuthError> {
+    let user = users::lookup(tx, tenant.id, &input.user.to_string()).await?;
+    let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+    ensure_session(&user, input.authenticated_at_ms)?;
+    let found = delegation::find(tx, tenant.id, input.client, &user, &input.asked).await?;
+    let refused = match input.for_whom {
+        ForWhom::Oneself => consent::admin_needed(tx, tenant, &user, &found).await?,
+        ForWhom::Everybody => !consent::may_grant_for_all(tx, tenant, &user, &found).await?,
+    };
+    if refused {
+        return Ok(Consented::AdminNeeded);
+    }
+    let wanted = match input.for_whom {
+        ForWhom::Oneself => found.missing.iter().filter_map(|scope| scope.value.clone()).collect(),
+        ForWhom::Everybody => found.wanted.clone(),
+    };
+    let values: Vec<String> = wanted;
+    if values.is_empty() {
+        return Ok(Consented::Yes);
+    }
+    let principal = (input.for_whom == ForWhom::Oneself).then(|| ObjectId::new(user.id.uuid()));
+    let place = (input.client.principal, found.resource.principal, principal);
+    grants::add_consent(tx, tenant.id, place, &values, &input.grant_id).await?;
+    let whom = if principal.is_some() { "" } else { " for everybody" };
+    let event = Event {
+        target: Some(input.client.principal.to_string()),
+        detail: Some(format!("{} of {}{whom}", values.join(" "), found.resource.principal)),
+        source: input.origin.address.map(|address| address.to_string()),
+        correlation: Some(input.origin.correlation),
+        ..Event::new(Action::ConsentGranted, Outcome::Success, actor_of(&user, input.origin))
+    };
+    record(tx, input.at_ms, &event).await?;
+    Ok(Consented::Yes)
+}

@@ -1,0 +1,187 @@
+//! The pages' wire: the authorization endpoint, and the steps a person takes from there to the client.
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use hilum_web::RequestContext;
+use http::{HeaderMap, StatusCode, header};
+
+use super::{
+    checks::Asking,
+    page::FailedPage,
+    parameters::Parameters,
+    response::see_other,
+    steps::{Flow, Steps},
+};
+use crate::{
+    Identity,
+    oauth::{
+        browser::Visit,
+        error::OAuthError,
+        form::Form,
+        pages::{self, Leads},
+        scopes::Endpoint,
+        token::{Caller, wire},
+    },
+};
+
+/// Longer queries are refused before they are looked at.
+const QUERY_BYTES_MAX: usize = 32 * 1024;
+
+pub(crate) async fn get_v1(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    begin(&identity, (Endpoint::V1, tenant), &context, (query, headers)).await
+}
+
+pub(crate) async fn get_v2(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    begin(&identity, (Endpoint::V2, tenant), &context, (query, headers)).await
+}
+
+pub(crate) async fn post_v1(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    again(&identity, (Endpoint::V1, &tenant), &context, (headers, body)).await
+}
+
+pub(crate) async fn post_v2(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    again(&identity, (Endpoint::V2, &tenant), &context, (headers, body)).await
+}
+
+/// `GET …/authorize` (RFC 6749 §3.1).
+async fn begin(
+    identity: &Identity,
+    (endpoint, segment): (Endpoint, String),
+    context: &RequestContext,
+    (query, headers): (Option<String>, HeaderMap),
+) -> Response {
+    let visit = Visit::of(identity, context, &headers);
+    let query = query.unwrap_or_default();
+    let read = async {
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(OAuthError::TooLarge);
+        }
+        let form = Form::parse(query.as_bytes())?;
+        let parameters = Parameters::of(&form)?;
+        Ok(Asking { endpoint, segment, parameters })
+    };
+    let asking = match read.await {
+        Ok(asking) => asking,
+        Err(error) => return failed(&visit, &error),
+    };
+    let correlation = asking.parameters.get("client-request-id").and_then(|id| id.parse().ok());
+    let caller = Caller {
+        address: context.client_address,
+        correlation: correlation.unwrap_or(context.correlation),
+        origin: None,
+    };
+    let live = visit.live().await;
+    let flow = Flow::new(asking, &visit, identity.0.clock.now_ms());
+    match live {
+        Ok(live) => Steps { visit, caller, live }.open(flow).await,
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+/// `POST …/authorize` (OIDC Core §3.1.2.1) comes from another site, so without our cookies: the browser is asked to come
+/// again by GET, with them.
+async fn again(
+    identity: &Identity,
+    (endpoint, segment): (Endpoint, &str),
+    context: &RequestContext,
+    (headers, body): (HeaderMap, Body),
+) -> Response {
+    let visit = Visit::of(identity, context, &headers);
+    let read = async {
+        let body = wire::read(&headers, body).await?;
+        let form = Form::parse(&body)?;
+        let query = Parameters::of(&form)?.query();
+        if query.len() > QUERY_BYTES_MAX { Err(OAuthError::TooLarge) } else { Ok(query) }
+    };
+    let path = if endpoint == Endpoint::V1 { "oauth2/authorize" } else { "oauth2/v2.0/authorize" };
+    // A segment that is no tenant could lead elsewhere ("//host").
+    let plain =
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    match read.await {
+        Ok(query) if plain => see_other(&format!("{}/{segment}/{path}?{query}", identity.0.origin)),
+        Ok(_) => failed(&visit, &OAuthError::TenantMalformed(crate::oauth::error::quoted(segment))),
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+/// `POST /common/login`: one step of a person.
+pub(crate) async fn login(
+    State(identity): State<Identity>,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let visit = Visit::of(&identity, &context, &headers);
+    let read = async {
+        let body = wire::read(&headers, body).await?;
+        let form = Form::parse(&body)?;
+        let fields = form.into_owned();
+        let live = visit.live().await?;
+        let flow = Flow::open(&identity, fields.get("flow").unwrap_or_default());
+        let flow = flow.filter(|flow| flow.is_of(&visit));
+        Ok::<_, OAuthError>((fields, live, flow.ok_or(OAuthError::FlowForeign)?))
+    };
+    let (form, live, flow) = match read.await {
+        Ok(read) => read,
+        Err(error) => return failed(&visit, &error),
+    };
+    if flow.is_expired(identity.0.clock.now_ms()) {
+        return failed(&visit, &OAuthError::FlowExpired);
+    }
+    let correlation = flow.asking.parameters.get("client-request-id").and_then(|id| id.parse().ok());
+    let caller = Caller {
+        address: context.client_address,
+        correlation: correlation.unwrap_or(context.correlation),
+        origin: None,
+    };
+    Steps { visit, caller, live }.step(flow, &form).await
+}
+
+/// An end that no step of the page mends.
+pub(super) fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
+    let row = error.row();
+    let correlation = visit.context.correlation;
+    match error {
+        OAuthError::Unavailable(source) | OAuthError::Internal(source) => {
+            tracing::error!(%correlation, error = source as &dyn std::error::Error, "sign-in failed");
+        }
+        _ => tracing::info!(%correlation, code = row.code, "authorization request refused"),
+    }
+    let page = FailedPage {
+        frame: visit.frame(String::new()),
+        text: error.text(),
+        code: row.code,
+        time: visit.identity.0.clock.now().strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+    };
+    let status = if row.status == StatusCode::UNAUTHORIZED { StatusCode::BAD_REQUEST } else { row.status };
+    let mut response = pages::show(status, &page, Leads::Here);
+    if let Some(seconds) = error.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    visit.with_cookies(response)
+}

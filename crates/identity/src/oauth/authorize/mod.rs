@@ -1,0 +1,29 @@
+//! Signing in by redirect: the authorization endpoint (RFC 6749 §3.1, OIDC Core §3; sheet §2.1–§2.4).
+//!
+//! A request is checked (`checks`) as far as nobody is needed, then a person is led through sign-in, choice of account and
+//! consent (`steps`), and an answer goes back the way that was proven (`response`). The request travels with the person,
+//! sealed, so that an unanswered one costs the server nothing. Codes are sealed, too (`code`); owns `redeemed_code`.
+
+mod answer;
+mod checks;
+mod code;
+mod consenting;
+mod http;
+mod page;
+mod parameters;
+pub(crate) mod pkce;
+mod prompt;
+mod redirect_uri;
+mod response;
+mod sql;
+mod steps;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+pub(crate) use code::{Code, Redeemed, Redemption, redeem};
+pub(crate) use http::{get_v1, get_v2, login, post_v1, post_v2};
+pub(crate) use redirect_uri::{Platform, is_spa_origin};
+pub(crate) use sql::SCHEMA;
+#[cfg(test)]
+pub(crate) use sql::STATEMENTS;

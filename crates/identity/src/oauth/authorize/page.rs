@@ -1,0 +1,68 @@
+//! The pages of signing in by redirect.
+
+use askama::Template;
+
+use crate::oauth::{consent::Question, pages::Frame};
+
+/// Name and password.
+#[derive(Debug, Template)]
+#[template(path = "authorize/sign_in.html")]
+pub(super) struct SignInPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) application: &'a str,
+    pub(super) user_name: &'a str,
+}
+
+/// Replace a password that somebody else gave.
+#[derive(Debug, Template)]
+#[template(path = "authorize/new_password.html")]
+pub(super) struct NewPasswordPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) user_name: &'a str,
+}
+
+/// Go on as who is signed in, or as somebody else.
+#[derive(Debug, Template)]
+#[template(path = "authorize/account.html")]
+pub(super) struct AccountPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) application: &'a str,
+    pub(super) name: &'a str,
+    pub(super) user_name: &'a str,
+}
+
+/// Who asks for what on whose behalf.
+#[derive(Debug, Template)]
+#[template(path = "authorize/consent.html")]
+pub(super) struct ConsentPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) application: &'a str,
+    pub(super) app_id: String,
+    /// Where the answer goes.
+    pub(super) leads_to: &'a str,
+    pub(super) user_name: &'a str,
+    pub(super) question: Question,
+    /// Whether the person may consent for everybody.
+    pub(super) for_everybody: bool,
+    pub(super) privacy_url: Option<String>,
+    pub(super) terms_url: Option<String>,
+}
+
+/// What went wrong, and what to do.
+#[derive(Debug, Template)]
+#[template(path = "authorize/failed.html")]
+pub(super) struct FailedPage {
+    pub(super) frame: Frame,
+    pub(super) text: String,
+    pub(super) code: u32,
+    pub(super) time: String,
+}
+
+/// Sends the answer on by POST (OAuth 2.0 Form Post Response Mode §2).
+#[derive(Debug, Template)]
+#[template(path = "authorize/form_post.html")]
+pub(super) struct FormPostPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) action: &'a str,
+    pub(super) fields: &'a [(&'static str, String)],
+}

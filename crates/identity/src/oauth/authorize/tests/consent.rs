@@ -1,0 +1,167 @@
+//! Consent: who is asked what, who may say yes, and what is remembered.
+
+use hilum_kernel::ObjectId;
+
+use super::*;
+use crate::ServicePrincipalChange;
+
+const ADMINS: &str = "https://graph.microsoft.com/Application.ReadWrite.All openid";
+
+#[tokio::test]
+async fn the_page_says_who_asks_for_what() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.registered().await;
+    let mut browser = Browser::new(&fixture);
+    browser.get(&client.asking(WEB, &[])).await;
+    let page = browser.sign_in(ADA, PASSWORD).await;
+    let shown = page.text.replace(&browser.flow(), "[flow]").replace(&client.id, "[client]");
+    let (_, shown) = shown.split_once("</head>").unwrap();
+    insta::assert_snapshot!("consent", shown);
+}
+
+#[tokio::test]
+async fn a_person_may_refuse_and_is_asked_again() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        browser.sign_in(ADA, PASSWORD).await;
+        let found = fields(&browser.step("consent", &[("decision", "refuse")]).await);
+        assert_eq!((found["error"].as_str(), found["state"].as_str()), ("access_denied", "the state"));
+        assert!(found["error_description"].starts_with("AADSTS65004"), "{found:?}");
+        assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
+        let page = browser.get(&client.asking(WEB, &[])).await;
+        assert!(page.text.contains("asks for permissions"), "{}", page.text);
+        browser.accept().await;
+        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
+        assert_eq!(
+            (grants.len(), grants[0].scope.as_str(), grants[0].principal_id),
+            (1, "Dicom.Read", Some(ObjectId::new(ada.id.uuid())))
+        );
+        // What is new is asked for; what was granted stays.
+        let more = client.asking(WEB, &[("scope", "https://dicom.healthcareapis.azure.com/Dicom.ReadWrite")]);
+        let page = browser.get(&more).await;
+        assert!(page.text.contains("(new)"), "{}", page.text);
+        let code = fields(&browser.accept().await)["code"].clone();
+        let claims = fixture.claims(&fixture.redeem_web(&client, &code).await).await;
+        assert_eq!(claims["scp"], "Dicom.Read Dicom.ReadWrite");
+        // Asked on purpose, though nothing is new.
+        let page = browser.get(&client.asking(WEB, &[("prompt", "consent")])).await;
+        assert!(page.text.contains("asks for permissions"), "{}", page.text);
+        assert!(fields(&browser.accept().await).contains_key("code"));
+        // Taken back, it is asked for again.
+        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
+        fixture.identity.delete_grant(&actor(), &grants[0].id).await.unwrap();
+        assert!(browser.get(&client.asking(WEB, &[])).await.text.contains("asks for permissions"));
+        let trail = fixture.final_trail().await;
+        let line = "identity.authorization.answered refused";
+        assert!(trail.iter().any(|event| event.starts_with(line)), "{trail:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_permission_needs_an_administrator() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let asking = client.asking(WEB, &[("scope", ADMINS)]);
+        let mut browser = Browser::new(&fixture);
+        browser.get(&asking).await;
+        let page = browser.sign_in(ADA, PASSWORD).await;
+        assert!(
+            page.text.contains("AADSTS90094") && !page.text.contains("value=\"accept\""),
+            "{}",
+            page.text
+        );
+        assert!(!page.text.contains("everybody"), "{}", page.text);
+        let flow = browser.flow();
+        for made_up in [vec![], vec![("everybody", "1")]] {
+            let mut fields = vec![("flow", flow.as_str()), ("step", "consent"), ("decision", "accept")];
+            fields.extend(made_up);
+            let answer = browser.post(&fields).await;
+            assert_eq!(answer.status, 403);
+            assert!(answer.text.contains("AADSTS90094"), "{}", answer.text);
+        }
+        assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
+        let mut browser = Browser::new(&fixture);
+        browser.get(&asking).await;
+        let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
+        assert!(page.text.contains("Consent on behalf of your organisation"), "{}", page.text);
+        browser.step("consent", &[("decision", "accept"), ("everybody", "1")]).await;
+        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
+        assert_eq!((grants[0].scope.as_str(), grants[0].principal_id), ("Application.ReadWrite.All", None));
+        // Nobody else is asked.
+        let mut browser = Browser::new(&fixture);
+        browser.get(&asking).await;
+        let code = fields(&browser.sign_in(ADA, PASSWORD).await)["code"].clone();
+        assert_eq!(fixture.redeem_web(&client, &code).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_ordinary_person_consents_for_nobody_else() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        let page = browser.sign_in(ADA, PASSWORD).await;
+        assert!(!page.text.contains("everybody"), "{}", page.text);
+        let answer = browser.step("consent", &[("decision", "accept"), ("everybody", "1")]).await;
+        assert_eq!(answer.status, 403, "also when the box is made up");
+        assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_assigned_is_told_on_a_page() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let required = ServicePrincipalChange {
+            app_role_assignment_required: Some(true),
+            ..ServicePrincipalChange::default()
+        };
+        fixture.identity.update_service_principal(&actor(), &client.id, &required).await.unwrap();
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        let page = browser.sign_in(ADA, PASSWORD).await;
+        assert!(page.status.is_client_error() && page.text.contains("AADSTS50105"), "{}", page.text);
+        let found = fields(&browser.get(&client.asking(WEB, &[("prompt", "none")])).await);
+        assert_eq!(found["error"], "access_denied");
+        assert!(found["error_description"].starts_with("AADSTS50105"), "{found:?}");
+        assert_eq!(ada.user_principal_name, ADA);
+    }
+}
+
+#[tokio::test]
+async fn pre_authorised_clients_and_plain_sign_ins_ask_nothing() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let text = format!(
+            r#"{{"displayName":"resource","identifierUris":["api://{tid}/imaging"],
+                "api":{{"requestedAccessTokenVersion":2,"oauth2PermissionScopes":[
+                    {{"id":"11111111-2222-3333-4444-555555555555","value":"Use","type":"User","isEnabled":true,
+                      "adminConsentDisplayName":"Use","adminConsentDescription":"Use it"}}],
+                  "preAuthorizedApplications":[
+                    {{"appId":"{id}","delegatedPermissionIds":["11111111-2222-3333-4444-555555555555"]}}]}}}}"#,
+            tid = fixture.tid().await,
+            id = client.id,
+        );
+        let resource = fixture.identity.create_application(&actor(), &members(&text)).await.unwrap();
+        fixture.identity.create_service_principal(&actor(), &resource.app_id.to_string()).await.unwrap();
+        let scope = format!("api://{}/imaging/Use", fixture.tid().await);
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[("scope", &scope)])).await;
+        let code = fields(&browser.sign_in(ADA, PASSWORD).await)["code"].clone();
+        assert_eq!(fixture.claims(&fixture.redeem_web(&client, &code).await).await["scp"], "Use");
+        let code =
+            fields(&browser.get(&client.asking(WEB, &[("scope", "openid profile")])).await)["code"].clone();
+        let tokens = fixture.redeem_web(&client, &code).await;
+        assert_eq!(fixture.id_claims(&tokens).await["preferred_username"], ADA);
+        assert_eq!(client.application.properties.display_name, "Reading room");
+    }
+}

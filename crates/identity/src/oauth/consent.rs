@@ -1,0 +1,116 @@
+//! What a person is asked before a client may act in his or her name (sheet §2.12): the permissions in words, and whether
+//! the person may grant them.
+
+use hilum_audit::Actor;
+use hilum_storage::db::ReadTx;
+
+use super::{delegation::Delegation, error::OAuthError, scopes::OidcWords};
+use crate::{
+    Holder, IdentityError, PermissionScope, PermissionScopeKind, Stamp, Tenant, User,
+    directory_roles::{self, DirectoryRole},
+    privileges, service_principals,
+};
+
+/// Who may consent to permissions that need an administrator: Global, Application and Cloud Application Administrator.
+const CONSENTING: [DirectoryRole; 3] = [
+    DirectoryRole::GlobalAdministrator,
+    DirectoryRole::ApplicationAdministrator,
+    DirectoryRole::CloudApplicationAdministrator,
+];
+
+/// What a person is asked.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) resource: String,
+    /// The permissions that will be granted, or that are there already.
+    pub(crate) permissions: Vec<Permission>,
+    pub(crate) knows_name: bool,
+    pub(crate) stays_signed_in: bool,
+    /// A permission needs an administrator, and the person is none.
+    pub(crate) admin_needed: bool,
+}
+
+/// A permission in words for people.
+#[derive(Debug)]
+pub(crate) struct Permission {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) is_new: bool,
+}
+
+/// The question, in words.
+pub(crate) async fn question(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+    (found, oidc): (&Delegation, OidcWords),
+) -> Result<Question, OAuthError> {
+    let defined = &found.resource.properties.api.oauth2_permission_scopes;
+    let known = defined
+        .iter()
+        .filter(|scope| scope.value.as_ref().is_some_and(|value| found.granted.contains(value)));
+    let missing = found.missing.iter().map(|scope| permission(scope, true));
+    Ok(Question {
+        resource: found.resource.properties.display_name.clone(),
+        permissions: missing.chain(known.map(|scope| permission(scope, false))).collect(),
+        knows_name: oidc.profile || oidc.openid,
+        stays_signed_in: oidc.offline_access,
+        admin_needed: admin_needed(tx, tenant, user, found).await?,
+    })
+}
+
+/// Whether what is missing needs an administrator, and this user is none who may grant it.
+pub(crate) async fn admin_needed(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+    found: &Delegation,
+) -> Result<bool, OAuthError> {
+    if found.missing.iter().all(|scope| scope.kind == PermissionScopeKind::User) {
+        return Ok(false);
+    }
+    let missing: Vec<&str> = found.missing.iter().filter_map(|scope| scope.value.as_deref()).collect();
+    Ok(!may_grant(tx, tenant, user, (found, &missing)).await?)
+}
+
+/// Whether this user may grant all that is asked for, for everybody.
+pub(crate) async fn may_grant_for_all(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+    found: &Delegation,
+) -> Result<bool, OAuthError> {
+    let wanted: Vec<&str> = found.wanted.iter().map(String::as_str).collect();
+    may_grant(tx, tenant, user, (found, &wanted)).await
+}
+
+async fn may_grant(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+    (found, scopes): (&Delegation, &[&str]),
+) -> Result<bool, OAuthError> {
+    let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
+    if !roles.iter().any(|role| CONSENTING.contains(role)) {
+        return Ok(false);
+    }
+    // Nobody gives more than they may give otherwise.
+    let resource = service_principals::by_app_id(tx, tenant.id, found.resource.app_id).await?;
+    let resource = resource.ok_or_else(|| OAuthError::ResourceNotFound(found.resource.name.clone()))?;
+    let guarded = privileges::GuardedNames::default();
+    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id), guarded };
+    match privileges::ensure_may_grant(tx, tenant.id, &stamp, &resource, scopes).await {
+        Ok(()) => Ok(true),
+        Err(IdentityError::Denied(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn permission(scope: &PermissionScope, is_new: bool) -> Permission {
+    let first = |texts: [&Option<String>; 3]| texts.into_iter().flatten().next().cloned().unwrap_or_default();
+    Permission {
+        name: first([&scope.user_consent_display_name, &scope.admin_consent_display_name, &scope.value]),
+        description: first([&scope.user_consent_description, &scope.admin_consent_description, &None]),
+        is_new,
+    }
+}
