@@ -28,6 +28,8 @@ actions! {
     TokenRefused = "identity.token.refused";
     /// A user signed in, or tried to.
     SignedIn = "identity.sign-in";
+    /// A user signed out of a browser.
+    SignedOut = "identity.sign-out";
     /// A user was sent back to a client that asked for a sign-in, with what it asked for or without.
     AuthorizationAnswered = "identity.authorization.answered";
     /// A device was let in by a user, or turned away.

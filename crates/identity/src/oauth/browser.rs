@@ -48,6 +48,7 @@ pub(crate) struct Live {
 enum CookieChange {
     Keep,
     Set(Secret<String>),
+    Remove,
 }
 
 impl<'a> Visit<'a> {
@@ -123,24 +124,35 @@ impl<'a> Visit<'a> {
         Ok(live)
     }
 
+    /// Ends the browser's session.
+    pub(crate) async fn end_session(&mut self) -> Result<(), OAuthError> {
+        if let Some(hash) = self.sent.take() {
+            let end = self.identity.0.db.write(hash, |tx, hash| browser_sessions::end(tx, hash).boxed());
+            end.await?;
+        }
+        self.cookie = CookieChange::Remove;
+        Ok(())
+    }
+
     /// Adds the cookies that this visit changes.
     pub(crate) fn with_cookies(&self, mut response: Response) -> Response {
         let origin = &self.identity.0.origin;
         let secure = if is_https(origin) { "; Secure" } else { "" };
-        let mut set = |name: &str, value: &str| {
+        let mut set = |name: &str, value: &str, more: &str| {
             let name = cookie_name(origin, name);
-            let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+            let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{more}{secure}");
             if let Ok(mut cookie) = HeaderValue::from_str(&text) {
                 cookie.set_sensitive(true);
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
         };
         if self.is_new {
-            set(BROWSER_COOKIE, &self.browser);
+            set(BROWSER_COOKIE, &self.browser, "");
         }
         match &self.cookie {
             CookieChange::Keep => {}
-            CookieChange::Set(token) => set(SESSION_COOKIE, token.expose()),
+            CookieChange::Set(token) => set(SESSION_COOKIE, token.expose(), ""),
+            CookieChange::Remove => set(SESSION_COOKIE, "", "; Max-Age=0"),
         }
         response
     }

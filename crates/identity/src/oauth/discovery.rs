@@ -50,6 +50,7 @@ const CLAIMS: &[&str] = &[
     "email",
 ];
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the standard's document")]
 #[derive(Serialize)]
 struct Document {
     token_endpoint: String,
@@ -72,6 +73,11 @@ struct Document {
     request_uri_parameter_supported: bool,
     authorization_endpoint: String,
     device_authorization_endpoint: String,
+    userinfo_endpoint: String,
+    end_session_endpoint: String,
+    http_logout_supported: bool,
+    frontchannel_logout_supported: bool,
+    frontchannel_logout_session_supported: bool,
     claims_supported: &'static [&'static str],
     tenant_region_scope: Option<&'static str>,
     cloud_instance_name: String,
@@ -171,6 +177,14 @@ fn describe(
         request_uri_parameter_supported: false,
         authorization_endpoint: format!("{path}/authorize"),
         device_authorization_endpoint: format!("{path}/devicecode"),
+        userinfo_endpoint: match endpoint {
+            Endpoint::V1 => format!("{origin}/{t}/openid/userinfo"),
+            Endpoint::V2 => format!("{origin}/oidc/userinfo"),
+        },
+        end_session_endpoint: format!("{path}/logout"),
+        http_logout_supported: true,
+        frontchannel_logout_supported: true,
+        frontchannel_logout_session_supported: true,
         claims_supported: CLAIMS,
         tenant_region_scope: (whom == TenantSegment::Own).then_some("WW"),
         cloud_instance_name: host.to_owned(),

@@ -10,7 +10,9 @@ mod discovery;
 mod error;
 mod federation;
 mod form;
+mod logout;
 mod openapi;
+mod own_token;
 mod pages;
 mod scopes;
 mod sealed;
@@ -19,6 +21,7 @@ mod tenant;
 mod throttle;
 mod token;
 mod tokens;
+mod userinfo;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -44,7 +47,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 20] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -60,6 +63,11 @@ const PATHS: [&str; 15] = [
     "/devicelogin",
     "/{tenant}/userrealm/{user}",
     "/common/login",
+    "/{tenant}/oauth2/v2.0/logout",
+    "/{tenant}/oauth2/logout",
+    "/common/signout",
+    "/oidc/userinfo",
+    "/{tenant}/openid/userinfo",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -67,8 +75,9 @@ pub(crate) fn router(identity: Identity) -> Router {
     let read = |handler: MethodRouter<Identity>| handler.options(discovery::options);
     let token =
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
+    let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 15] = [
+    let handlers: [MethodRouter<Identity>; 20] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -84,6 +93,11 @@ pub(crate) fn router(identity: Identity) -> Router {
         page(),
         read(get(discovery::user_realm)),
         post(authorize::login),
+        get(logout::get).post(logout::post),
+        get(logout::get).post(logout::post),
+        post(logout::confirmed),
+        userinfo(),
+        userinfo(),
     ];
     PATHS
         .into_iter()

@@ -21,6 +21,11 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/oauth2/v2.0/authorize": authorize("authorizeV2", "Authorization endpoint, v2.0: asks by `scope`", "scope"),
             "/{tenant}/oauth2/authorize": authorize("authorizeV1", "Authorization endpoint, v1.0: asks by `resource`", "resource"),
             "/common/login": login(),
+            "/{tenant}/oauth2/v2.0/logout": logout("logoutV2"),
+            "/{tenant}/oauth2/logout": logout("logoutV1"),
+            "/common/signout": confirmed_logout(),
+            "/oidc/userinfo": userinfo("userInfo", &json!([])),
+            "/{tenant}/openid/userinfo": userinfo("userInfoV1", &tenant()),
             "/{tenant}/oauth2/v2.0/token": token("tokenV2", "Token endpoint, v2.0: asks by `scope`", "scope"),
             "/{tenant}/oauth2/token": token("tokenV1", "Token endpoint, v1.0: asks by `resource`", "resource"),
             "/{tenant}/oauth2/v2.0/devicecode": device_code("deviceCodeV2", "Starts a device flow (RFC 8628)", "scope"),
@@ -122,6 +127,61 @@ fn login() -> Value {
                 "429": { "description": "Too many failures.", "content": { "text/html": {} } }
             }
         }
+    })
+}
+
+fn logout(id: &str) -> Value {
+    let names = ["post_logout_redirect_uri", "state", "client_id", "id_token_hint", "logout_hint"];
+    let query: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
+        .collect();
+    let answers = || {
+        json!({
+            "200": { "description": "A page: a question, or that the session has ended.", "content": { "text/html": {} } },
+            "303": { "description": "To the registered address." },
+            "400": { "description": "The request is wrong.", "content": { "text/html": {} } }
+        })
+    };
+    json!({
+        "parameters": tenant(),
+        "get": { "operationId": id, "summary": "Signs out", "parameters": query, "responses": answers() },
+        "post": {
+            "operationId": format!("{id}Post"),
+            "summary": "The same by form",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": answers()
+        }
+    })
+}
+
+fn confirmed_logout() -> Value {
+    json!({
+        "post": {
+            "operationId": "confirmSignOut",
+            "summary": "The person confirms",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": {
+                "200": { "description": "The session has ended.", "content": { "text/html": {} } },
+                "303": { "description": "To the registered address." },
+                "403": { "description": "The form came from elsewhere.", "content": { "text/html": {} } }
+            }
+        }
+    })
+}
+
+fn userinfo(id: &str, parameters: &Value) -> Value {
+    let responses = || {
+        json!({
+            "200": { "description": "The user.", "content": { "application/json": {} } },
+            "401": { "description": "No token, or none of ours; see `WWW-Authenticate`." },
+            "403": { "description": "An application's own token." }
+        })
+    };
+    json!({
+        "parameters": parameters,
+        "get": { "operationId": id, "summary": "Who signed in (OIDC Core §5.3)", "responses": responses() },
+        "post": { "operationId": format!("{id}Post"), "summary": "The same by POST", "responses": responses() }
     })
 }
 

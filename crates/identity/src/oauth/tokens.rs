@@ -225,6 +225,11 @@ impl Identity {
         Ok(tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)??)
     }
 
+    /// The user's subject to a client.
+    pub(crate) fn subject(&self, user: UserId, client: AppId) -> String {
+        subject(&self.0.subject_key, user, client)
+    }
+
     fn issuer(&self, tenant: &Tenant, version: Version) -> String {
         match version {
             Version::V1 => self.v1_issuer(tenant),
@@ -251,14 +256,18 @@ struct Place {
 }
 
 impl Place {
-    /// The pairwise subject (OIDC Core §8.1): the same user is another one to each application.
     fn subject(&self, user: UserId, audience: AppId) -> String {
-        let mut data = [0; 32];
-        let (first, second) = data.split_at_mut(16);
-        first.copy_from_slice(user.uuid().as_bytes());
-        second.copy_from_slice(audience.uuid().as_bytes());
-        base64url_encode(self.subject_key.keyed_hash(&data))
+        subject(&self.subject_key, user, audience)
     }
+}
+
+/// The pairwise subject (OIDC Core §8.1): the same user is another one to each application.
+fn subject(key: &MasterKey, user: UserId, audience: AppId) -> String {
+    let mut data = [0; 32];
+    let (first, second) = data.split_at_mut(16);
+    first.copy_from_slice(user.uuid().as_bytes());
+    second.copy_from_slice(audience.uuid().as_bytes());
+    base64url_encode(key.keyed_hash(&data))
 }
 
 /// Puts the members that are there.

@@ -163,7 +163,7 @@ pub(crate) async fn login(
 }
 
 /// An end that no step of the page mends.
-pub(super) fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
+pub(in crate::oauth) fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
     let row = error.row();
     let correlation = visit.context.correlation;
     match error {

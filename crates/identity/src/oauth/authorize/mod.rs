@@ -22,8 +22,10 @@ mod steps;
 pub(super) mod tests;
 
 pub(crate) use code::{Code, Redeemed, Redemption, redeem};
+pub(super) use http::failed;
 pub(crate) use http::{get_v1, get_v2, login, post_v1, post_v2};
-pub(crate) use redirect_uri::{Platform, is_spa_origin};
+pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
+pub(super) use response::see_other;
 pub(crate) use sql::SCHEMA;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

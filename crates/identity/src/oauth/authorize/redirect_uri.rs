@@ -40,7 +40,7 @@ impl Platform {
 }
 
 /// The platform on which this URI is registered, if it is.
-pub(super) fn registered(properties: &ApplicationProperties, asked: &str) -> Option<Platform> {
+pub(crate) fn registered(properties: &ApplicationProperties, asked: &str) -> Option<Platform> {
     let lists = lists(properties);
     let find = |same: fn(&str, &str) -> bool| {
         lists.iter().find(|(_, uris)| uris.iter().any(|uri| same(uri, asked))).map(|(platform, _)| *platform)

@@ -116,7 +116,7 @@ impl WayBack {
 }
 
 /// Leads the browser elsewhere, by GET.
-pub(super) fn see_other(location: &str) -> Response {
+pub(in crate::oauth) fn see_other(location: &str) -> Response {
     let Ok(location) = HeaderValue::from_str(location) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };

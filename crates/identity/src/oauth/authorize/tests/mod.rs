@@ -2,6 +2,7 @@
 
 mod abuse;
 mod consent;
+mod leaving;
 mod prompts;
 mod redeeming;
 

@@ -1,0 +1,287 @@
+//! Signing out (OIDC RP-Initiated Logout §2, §3; Front-Channel Logout §2, §3; sheet §2.13): the browser's session ends, the
+//! clients it was used for hear of it, and the person goes back to where the client has registered.
+//!
+//! Who is sent here without a hint at the session is asked first, so that no other site signs people out.
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use hilum_audit::{Action, Actor, Event, Outcome};
+use hilum_kernel::AppId;
+use hilum_web::RequestContext;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    authorize::{failed, registered, see_other},
+    browser::{Live, Visit},
+    error::{OAuthError, quoted},
+    form::Form,
+    pages::{self, Frame, Leads},
+    tenant::TenantSegment,
+    token::wire,
+};
+use crate::{Identity, IdentityError, applications, browser_sessions};
+
+const PURPOSE: &str = "sign-out";
+const FLOW_MS: i64 = 3_600_000;
+const STATE_BYTES_MAX: usize = 8192;
+const URI_BYTES_MAX: usize = 512;
+const HINT_BYTES_MAX: usize = 16 * 1024;
+
+/// Do you want to?
+#[derive(Debug, askama::Template)]
+#[template(path = "logout/confirm.html")]
+struct ConfirmPage<'a> {
+    frame: Frame,
+    user_name: &'a str,
+}
+
+/// Signed out.
+#[derive(Debug, askama::Template)]
+#[template(path = "logout/done.html")]
+struct DonePage {
+    frame: Frame,
+    /// What tells the clients.
+    frames: Vec<String>,
+    /// Where the person goes next.
+    back: Option<String>,
+}
+
+/// What the confirmation carries.
+#[derive(Serialize, Deserialize)]
+struct Flow {
+    browser: String,
+    session: String,
+    back: Option<String>,
+    at_ms: i64,
+}
+
+/// A request that was read.
+#[derive(Default)]
+struct Wanted {
+    client: Option<AppId>,
+    back: Option<String>,
+    state: Option<String>,
+    /// The user that the client means, by name.
+    hint: Option<String>,
+    /// The same, as the client's ID tokens call him or her.
+    subject: Option<String>,
+}
+
+/// `GET …/logout`.
+pub(crate) async fn get(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    let mut visit = Visit::of(&identity, &context, &headers);
+    match begin(&mut visit, &segment, &query.unwrap_or_default()).await {
+        Ok(response) => response,
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+/// `POST …/logout` of another site comes without our cookies: the browser comes again by GET.
+pub(crate) async fn post(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let visit = Visit::of(&identity, &context, &headers);
+    let read = async {
+        TenantSegment::parse(&segment, identity.tenant().await?)?;
+        let body = wire::read(&headers, body).await?;
+        let form = Form::parse(&body)?;
+        let names = ["post_logout_redirect_uri", "state", "client_id", "id_token_hint", "logout_hint"];
+        let pairs = names.into_iter().filter_map(|name| {
+            let value = utf8_percent_encode(form.get(name)?, NON_ALPHANUMERIC);
+            Some(format!("{name}={value}"))
+        });
+        Ok::<_, OAuthError>(pairs.collect::<Vec<_>>().join("&"))
+    };
+    match read.await {
+        Ok(query) => see_other(&format!("{}/{segment}/oauth2/v2.0/logout?{query}", identity.0.origin)),
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+/// `POST /common/signout`: the person confirmed.
+pub(crate) async fn confirmed(
+    State(identity): State<Identity>,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let mut visit = Visit::of(&identity, &context, &headers);
+    let done = async {
+        let body = wire::read(&headers, body).await?;
+        let form = Form::parse(&body)?;
+        let flow: Option<Flow> = identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
+        let flow = flow.filter(|flow| visit.is_of_this_browser(&flow.browser));
+        let flow = flow.ok_or(OAuthError::FlowForeign)?;
+        if identity.0.clock.now_ms() > flow.at_ms.saturating_add(FLOW_MS) {
+            return Err(OAuthError::FlowExpired);
+        }
+        match visit.live().await? {
+            Some(live) if live.session.hash.as_str() == flow.session => {
+                end(&mut visit, &live, flow.back).await
+            }
+            // Somebody else signed in meanwhile.
+            Some(_) => Err(OAuthError::FlowForeign),
+            None => Ok(finished(&visit, flow.back, Vec::new())),
+        }
+    };
+    match done.await {
+        Ok(response) => response,
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Response, OAuthError> {
+    let identity = visit.identity;
+    TenantSegment::parse(segment, identity.tenant().await?)?;
+    let wanted = wanted(identity, &Form::parse(query.as_bytes())?).await?;
+    let Some(live) = visit.live().await? else {
+        let back = identity.back(&wanted, &[]).await?;
+        return Ok(finished(visit, back, Vec::new()));
+    };
+    let clients = browser_sessions::clients_of(&mut identity.0.db.read().await?, &live.session.hash).await?;
+    let back = identity.back(&wanted, &clients).await?;
+    let name = &live.user.user_principal_name;
+    let subject = wanted.client.map(|client| identity.subject(live.user.id, client));
+    let meant = wanted.hint.as_ref().is_some_and(|hint| hint.eq_ignore_ascii_case(name))
+        || (wanted.subject.is_some() && wanted.subject == subject);
+    if meant {
+        return end(visit, &live, back).await;
+    }
+    let flow = Flow {
+        browser: visit.browser_mark(),
+        session: live.session.hash.as_str().to_owned(),
+        back,
+        at_ms: identity.0.clock.now_ms(),
+    };
+    let page = ConfirmPage { frame: visit.frame(identity.seal(PURPOSE, &flow)?), user_name: name };
+    Ok(visit.with_cookies(pages::show(StatusCode::OK, &page, Leads::ToClient)))
+}
+
+/// Reads the parameters. A hint that is not ours is none.
+async fn wanted(identity: &Identity, form: &Form<'_>) -> Result<Wanted, OAuthError> {
+    let bounded = |name: &'static str, most: usize| match form.get(name) {
+        Some(value) if value.len() > most => Err(OAuthError::BadParameter(name)),
+        value => Ok(value.map(str::to_owned)),
+    };
+    let mut wanted = Wanted {
+        client: form.get("client_id").and_then(|id| id.parse().ok()),
+        back: bounded("post_logout_redirect_uri", URI_BYTES_MAX)?,
+        state: bounded("state", STATE_BYTES_MAX)?,
+        hint: bounded("logout_hint", URI_BYTES_MAX)?,
+        subject: None,
+    };
+    if let Some(token) = bounded("id_token_hint", HINT_BYTES_MAX)?
+        && let Some(claims) = identity.own_claims(&token).await?
+    {
+        // RP-Initiated Logout §2: it may have expired; an access token is no hint.
+        let audience = claims.audiences().first().and_then(|id| id.parse::<AppId>().ok());
+        if let Some(client) = audience.filter(|_| claims.get("scp").is_none()) {
+            if wanted.client.is_some_and(|named| named != client) {
+                return Err(OAuthError::BadParameter("client_id"));
+            }
+            wanted.client = Some(client);
+            wanted.subject = claims.text("sub").map(str::to_owned);
+        }
+    }
+    Ok(wanted)
+}
+
+impl Identity {
+    /// Where the person goes: only to what the client has registered, or, where no client is named, one that the session
+    /// was used for (RP-Initiated Logout §3).
+    async fn back(&self, wanted: &Wanted, clients: &[AppId]) -> Result<Option<String>, OAuthError> {
+        let Some(uri) = &wanted.back else { return Ok(None) };
+        let tenant = self.tenant().await?.id;
+        let mut tx = self.0.db.read().await?;
+        let named: Vec<AppId> = wanted.client.into_iter().collect();
+        for client in if named.is_empty() { clients } else { &named } {
+            let application = applications::by_app_id(&mut tx, tenant, *client).await?;
+            if application.is_some_and(|known| registered(&known.properties, uri).is_some()) {
+                let sign = if uri.contains('?') { '&' } else { '?' };
+                let state = wanted.state.as_ref();
+                let state = state.map(|state| utf8_percent_encode(state, NON_ALPHANUMERIC).to_string());
+                return Ok(Some(
+                    state.map_or_else(|| uri.clone(), |state| format!("{uri}{sign}state={state}")),
+                ));
+            }
+        }
+        tracing::info!(uri = quoted(uri), "nobody registered this address for the end of a session");
+        Ok(None)
+    }
+
+    /// What to load so that the session's clients end theirs.
+    async fn front_channels(&self, live: &Live) -> Result<Vec<String>, OAuthError> {
+        let tenant = self.tenant().await?;
+        let mut tx = self.0.db.read().await?;
+        let issuer = self.v2_issuer(tenant);
+        let mut found = Vec::new();
+        for client in browser_sessions::clients_of(&mut tx, &live.session.hash).await? {
+            let application = applications::by_app_id(&mut tx, tenant.id, client).await?;
+            let url = application.and_then(|known| known.properties.web.logout_url);
+            if let Some(mut url) = url.and_then(|url| url::Url::parse(&url).ok()) {
+                url.query_pairs_mut()
+                    .append_pair("iss", &issuer)
+                    .append_pair("sid", &live.session.sid.to_string());
+                found.push(url.to_string());
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn end(visit: &mut Visit<'_>, live: &Live, back: Option<String>) -> Result<Response, OAuthError> {
+    let identity = visit.identity;
+    let frames = identity.front_channels(live).await?;
+    visit.end_session().await?;
+    let actor = Actor {
+        subject: Some(live.user.id.to_string()),
+        app_id: None,
+        display: Some(live.user.user_principal_name.clone()),
+    };
+    let event = Event {
+        target: Some(live.user.id.to_string()),
+        source: visit.context.client_address.map(|address| address.to_string()),
+        correlation: Some(visit.context.correlation),
+        ..Event::new(Action::SignedOut, Outcome::Success, actor)
+    };
+    let noted = identity.0.audit.submit(event).await;
+    noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+    Ok(finished(visit, back, frames))
+}
+
+/// The end: back to the client at once, or, where others have to hear of it, by a page that tells them.
+fn finished(visit: &Visit<'_>, back: Option<String>, frames: Vec<String>) -> Response {
+    if let (Some(back), true) = (&back, frames.is_empty()) {
+        return visit.with_cookies(see_other(back));
+    }
+    let origins: Vec<String> = frames
+        .iter()
+        .filter_map(|frame| url::Url::parse(frame).ok())
+        .map(|url| url.origin().ascii_serialization())
+        .collect();
+    let page = DonePage { frame: visit.frame(String::new()), frames, back };
+    let mut response = pages::show(StatusCode::OK, &page, Leads::Here);
+    if !origins.is_empty() {
+        let policy = response.headers().get(header::CONTENT_SECURITY_POLICY);
+        let policy = policy.and_then(|policy| policy.to_str().ok()).unwrap_or("default-src 'none'");
+        let policy = format!("{policy}; frame-src {}", origins.join(" "));
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+    visit.with_cookies(response)
+}
