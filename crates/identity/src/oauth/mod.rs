@@ -37,7 +37,10 @@ use serde::Serialize;
 use crate::Identity;
 
 pub(crate) use authorize::{Platform, SCHEMA as CODE_SCHEMA};
-pub(crate) use device::{SCHEMA as DEVICE_SCHEMA, SCHEMA_CLIENTS as DEVICE_SCHEMA_CLIENTS};
+pub(crate) use device::{
+    SCHEMA as DEVICE_SCHEMA, SCHEMA_CLIENTS as DEVICE_SCHEMA_CLIENTS,
+    SCHEMA_NETWORKS as DEVICE_SCHEMA_NETWORKS,
+};
 pub use openapi::openapi;
 pub(crate) use throttle::{Throttle, network};
 pub use token::{AccessToken, ClientCredential};

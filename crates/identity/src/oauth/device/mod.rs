@@ -15,7 +15,7 @@ mod tests;
 use futures::FutureExt as _;
 use hilum_jose::{base64url_encode, sha256};
 use hilum_kernel::{AppId, Secret, UserId};
-use hilum_storage::db::DbError;
+use hilum_storage::db::{DbError, WriteTx};
 
 use super::{
     client_authentication::{AuthenticatedClient, Presented, Wanted},
@@ -24,6 +24,7 @@ use super::{
     form::Form,
     scopes::{Asked, Endpoint, Values},
     tenant::TenantSegment,
+    throttle::network,
     token::Caller,
 };
 use crate::{Identity, Tenant, applications, credentials};
@@ -31,7 +32,7 @@ use crate::{Identity, Tenant, applications, credentials};
 pub(crate) use http::{page_get, page_post, post_v1, post_v2};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_CLIENTS, redeem};
+pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_CLIENTS, SCHEMA_NETWORKS, redeem};
 
 /// RFC 8628 §3.2; Entra's values.
 const LIFE_S: i64 = 900;
@@ -42,8 +43,11 @@ const INTERVAL_S_MAX: i64 = 60;
 const EARLY_MS: i64 = 1_000;
 /// So many flows may be under way in all; about 3 MB.
 const FLOWS_MAX: i64 = 10_000;
-/// So many of one client: who floods in its name leaves room for the others.
+/// So many of one client. Beyond: the oldest undecided one of the address that started most of them goes.
 const FLOWS_OF_CLIENT_MAX: i64 = FLOWS_MAX / 2;
+/// So many from one address, whatever client they name: a network behind one address has that many devices waiting at
+/// once. Beyond: 429, for that address alone.
+const FLOWS_OF_SOURCE_MAX: i64 = FLOWS_MAX / 20;
 /// RFC 8628 §6.1: letters and digits that cannot be mistaken; nine carry 45 bits.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const USER_CODE_CHARS: usize = 9;
@@ -56,6 +60,8 @@ pub(crate) struct NewFlow {
     app_id: AppId,
     scope: String,
     source: Option<String>,
+    /// Who counts as one caller.
+    network: Option<String>,
     interval_s: i64,
     at_ms: i64,
     expires_at_ms: i64,
@@ -143,6 +149,7 @@ impl Identity {
                 app_id: presented.app_id,
                 scope: asked.text(),
                 source: caller.address.map(|address| address.to_string()),
+                network: caller.address.map(|address| network(address).to_string()),
                 interval_s: INTERVAL_S,
                 at_ms: now_ms,
                 expires_at_ms: now_ms + LIFE_S * 1000,
@@ -150,8 +157,7 @@ impl Identity {
             let work = (tenant.id, new);
             let inserted = self.0.db.write(work, |tx, (tenant, new)| {
                 async move {
-                    let room = sql::purge(tx, new.at_ms).await? < FLOWS_MAX
-                        && sql::count_of_client(tx, new.app_id).await? < FLOWS_OF_CLIENT_MAX;
+                    let room = make_room(tx, new).await?;
                     if room {
                         sql::insert(tx, *tenant, new).await?;
                     }
@@ -261,6 +267,27 @@ impl Identity {
     fn user_code_hash(&self, code: &str) -> CodeHash {
         CodeHash(self.0.page_key.keyed_hash(format!("user code {code}").as_bytes()))
     }
+}
+
+/// Whether there is room for a flow, made where it is short: whoever floods displaces what was flooded, and not the
+/// devices of others.
+async fn make_room(tx: &mut WriteTx, new: &NewFlow) -> Result<bool, DbError> {
+    let all = sql::purge(tx, new.at_ms).await?;
+    if let Some(network) = &new.network
+        && sql::count_of_network(tx, network).await? >= FLOWS_OF_SOURCE_MAX
+    {
+        return Ok(false);
+    }
+    if sql::count_of_client(tx, new.app_id).await? >= FLOWS_OF_CLIENT_MAX {
+        return sql::displace(tx, new.app_id).await;
+    }
+    if all >= FLOWS_MAX {
+        return match sql::greediest(tx).await? {
+            Some(client) => sql::displace(tx, client).await,
+            None => Ok(false),
+        };
+    }
+    Ok(true)
 }
 
 /// A device code has 256 bits.

@@ -15,14 +15,32 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE device_code (
 
 pub(crate) const SCHEMA_CLIENTS: Sql = "CREATE INDEX device_code_client ON device_code (app_id)";
 
+/// The address by which flows are counted: all of a subscriber's IPv6 network are one.
+pub(crate) const SCHEMA_NETWORKS: Sql = "ALTER TABLE device_code ADD COLUMN network TEXT;
+    CREATE INDEX device_code_network ON device_code (network)";
+
 const INSERT: Sql =
     "INSERT INTO device_code (device_hash, user_code_hash, tenant_id, app_id, scope, source, state,
-    interval_s, polled_at_ms, created_at_ms, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6,'pending',$7,0,$8,$9)";
+    interval_s, polled_at_ms, created_at_ms, expires_at_ms, network)
+    VALUES ($1,$2,$3,$4,$5,$6,'pending',$7,0,$8,$9,$10)";
 const PURGE: Sql = "DELETE FROM device_code WHERE device_hash IN
     (SELECT device_hash FROM device_code WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT 100)";
 const COUNT: Sql = "SELECT COUNT(*) FROM (SELECT 1 FROM device_code LIMIT 10000) live";
 const COUNT_OF_CLIENT: Sql =
     "SELECT COUNT(*) FROM (SELECT 1 FROM device_code WHERE app_id = $1 LIMIT 10000) own";
+const COUNT_OF_NETWORK: Sql =
+    "SELECT COUNT(*) FROM (SELECT 1 FROM device_code WHERE network = $1 LIMIT 10000) own";
+/// The client with most undecided flows.
+const GREEDIEST: Sql = "SELECT app_id FROM device_code WHERE state = 'pending'
+    GROUP BY app_id ORDER BY COUNT(*) DESC, app_id LIMIT 1";
+/// The oldest undecided flow of a client, from where most of them come.
+const DISPLACE: Sql = "DELETE FROM device_code WHERE device_hash = (
+    SELECT d.device_hash FROM device_code d
+    JOIN (SELECT COALESCE(network, '') AS origin, COUNT(*) AS flows FROM device_code
+        WHERE app_id = $1 AND state = 'pending' GROUP BY COALESCE(network, '')) o
+        ON o.origin = COALESCE(d.network, '')
+    WHERE d.app_id = $1 AND d.state = 'pending'
+    ORDER BY o.flows DESC, d.created_at_ms, d.device_hash LIMIT 1)";
 const BY_DEVICE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
     created_at_ms, expires_at_ms FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
@@ -35,8 +53,20 @@ const DECIDE: Sql = "UPDATE device_code SET state = $2, user_id = $3, authentica
 const REDEEM: Sql = "DELETE FROM device_code WHERE device_hash = $1 AND state = 'approved'";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] =
-    &[INSERT, PURGE, COUNT, COUNT_OF_CLIENT, BY_DEVICE, BY_USER_CODE, POLLED, DECIDE, REDEEM];
+pub(crate) const STATEMENTS: &[Sql] = &[
+    INSERT,
+    PURGE,
+    COUNT,
+    COUNT_OF_CLIENT,
+    COUNT_OF_NETWORK,
+    GREEDIEST,
+    DISPLACE,
+    BY_DEVICE,
+    BY_USER_CODE,
+    POLLED,
+    DECIDE,
+    REDEEM,
+];
 
 /// A code as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +89,7 @@ pub(crate) async fn insert(tx: &mut WriteTx, tenant: TenantId, new: &NewFlow) ->
         new.interval_s.into(),
         new.at_ms.into(),
         new.expires_at_ms.into(),
+        new.network.clone().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -72,6 +103,21 @@ pub(crate) async fn purge(tx: &mut WriteTx, at_ms: i64) -> Result<i64, DbError> 
 /// How many flows of a client are left, up to a limit.
 pub(crate) async fn count_of_client(tx: &mut WriteTx, app_id: AppId) -> Result<i64, DbError> {
     tx.fetch_optional(COUNT_OF_CLIENT, &[app_id.into()]).await?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The same of an address.
+pub(crate) async fn count_of_network(tx: &mut WriteTx, network: &str) -> Result<i64, DbError> {
+    tx.fetch_optional(COUNT_OF_NETWORK, &[network.into()]).await?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The client with most undecided flows.
+pub(crate) async fn greediest(tx: &mut WriteTx) -> Result<Option<AppId>, DbError> {
+    tx.fetch_optional(GREEDIEST, &[]).await?.map(|row| row.id(0)).transpose()
+}
+
+/// Deletes an undecided flow of a client. False when it has none.
+pub(crate) async fn displace(tx: &mut WriteTx, app_id: AppId) -> Result<bool, DbError> {
+    Ok(tx.execute(DISPLACE, &[app_id.into()]).await? == 1)
 }
 
 pub(crate) async fn by_device(

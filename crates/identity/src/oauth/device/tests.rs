@@ -2,12 +2,15 @@
 
 use axum::body::Body;
 use futures::FutureExt as _;
+use hilum_kernel::AppId;
 use hilum_storage::db::DbError;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{FLOWS_OF_CLIENT_MAX, INTERVAL_S, LIFE_S, NewFlow, device_hash, sql};
+use super::{
+    FLOWS_MAX, FLOWS_OF_CLIENT_MAX, FLOWS_OF_SOURCE_MAX, INTERVAL_S, LIFE_S, NewFlow, device_hash, sql,
+};
 use crate::{
     oauth::{
         tests::Answer,
@@ -421,23 +424,23 @@ async fn sessions_that_were_ended_let_no_device_in() {
     }
 }
 
-#[tokio::test]
-async fn a_flood_in_the_name_of_a_client_leaves_room_for_others() {
-    for fixture in fixtures().await {
-        let client = fixture.desktop("").await;
-        let other = fixture.desktop("").await.app_id.to_string();
-        let input = (fixture.identity.tenant().await.unwrap().id, client.app_id);
-        let now_ms = fixture.identity.0.clock.now_ms();
-        let flood = fixture.identity.0.db.write(input, move |tx, (tenant, app_id)| {
+impl Fixture {
+    /// Flows of a client from an address, older than what comes later.
+    async fn flood(&self, app_id: AppId, network: Option<&str>, flows: i64) {
+        let tenant = self.identity.tenant().await.unwrap().id;
+        let input = (tenant, app_id, network.map(str::to_owned));
+        let now_ms = self.identity.0.clock.now_ms();
+        let flood = self.identity.0.db.write(input, move |tx, (tenant, app_id, network)| {
             async move {
-                for n in 0..FLOWS_OF_CLIENT_MAX {
-                    let hash = |kind: &str| device_hash(&format!("{kind} {n}"));
+                for n in 0..flows {
+                    let hash = |kind: &str| device_hash(&format!("{kind} {app_id} {network:?} {n}"));
                     let flow = NewFlow {
                         device: hash("device"),
                         user_code: hash("user"),
                         app_id: *app_id,
                         scope: READ.to_owned(),
-                        source: None,
+                        source: network.clone(),
+                        network: network.clone(),
                         interval_s: INTERVAL_S,
                         at_ms: now_ms,
                         expires_at_ms: now_ms + LIFE_S * 1000,
@@ -449,7 +452,66 @@ async fn a_flood_in_the_name_of_a_client_leaves_room_for_others() {
             .boxed()
         });
         flood.await.unwrap();
-        assert_eq!(fixture.start(&client.app_id.to_string(), SCOPE).await.status, 429);
-        assert_eq!(fixture.start(&other, SCOPE).await.status, 200);
+    }
+
+    async fn flows(&self, app_id: AppId) -> i64 {
+        let count = "SELECT COUNT(*) FROM device_code WHERE app_id = $1";
+        let mut tx = self.test_db.db.read().await.unwrap();
+        tx.fetch_optional(count, &[app_id.into()]).await.unwrap().unwrap().int(0).unwrap()
+    }
+
+    async fn start_from(&self, client: &str, address: &str) -> Answer {
+        let context = hilum_web::RequestContext {
+            client_address: Some(address.parse().unwrap()),
+            ..hilum_web::RequestContext::default()
+        };
+        let request = Request::post("/contoso.local/oauth2/v2.0/devicecode")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .extension(context)
+            .body(Body::from(form(&[("client_id", client), ("scope", SCOPE)])))
+            .unwrap();
+        self.send(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_flood_displaces_what_was_flooded_and_nobody_else() {
+    for fixture in fixtures().await {
+        let (greedy, also) = (fixture.desktop("").await.app_id, fixture.desktop("").await.app_id);
+        let other = fixture.desktop("").await.app_id;
+        // A device of the flooded client waits already, from elsewhere.
+        let (device, _) = codes(&fixture.start_from(&greedy.to_string(), "192.0.2.1").await);
+        fixture.clock.advance(SignedDuration::from_secs(10));
+        fixture.flood(greedy, Some("198.51.100.1"), FLOWS_OF_CLIENT_MAX - 1).await;
+        fixture.flood(also, Some("198.51.100.2"), FLOWS_OF_CLIENT_MAX).await;
+        assert_eq!(fixture.flows(greedy).await + fixture.flows(also).await, FLOWS_MAX);
+        // All is full: another client gets in, and so does another device of each of the two.
+        for client in [other, greedy, also] {
+            let started = fixture.start_from(&client.to_string(), "192.0.2.2").await;
+            assert_eq!(started.status, 200, "{}", started.text);
+        }
+        assert_eq!(fixture.flows(other).await, 1);
+        assert_eq!(fixture.flows(greedy).await + fixture.flows(also).await, FLOWS_MAX - 1);
+        assert_eq!(fixture.poll(&greedy.to_string(), &device).await.code(), 70_016, "it waits still");
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_its_share_whatever_client_it_names() {
+    for fixture in fixtures().await {
+        let (one, two) = (fixture.desktop("").await.app_id, fixture.desktop("").await.app_id);
+        fixture.flood(one, Some("2001:db8:0:1::"), FLOWS_OF_SOURCE_MAX).await;
+        for (address, status) in [
+            ("2001:db8:0:1::7", 429),
+            ("2001:db8:0:1:ffff::1", 429),
+            ("2001:db8:0:2::1", 200),
+            ("192.0.2.1", 200),
+        ] {
+            let started = fixture.start_from(&two.to_string(), address).await;
+            assert_eq!(started.status, status, "{address}: {}", started.text);
+        }
+        fixture.clock.advance(SignedDuration::from_secs(LIFE_S + 1));
+        let started = fixture.start_from(&two.to_string(), "2001:db8:0:1::7").await;
+        assert_eq!(started.status, 200, "{}", started.text);
     }
 }
