@@ -118,10 +118,14 @@ async fn put_definition(call: Call) -> Result<Answer, GraphError> {
     Ok(Answer::created("", definition(&role)))
 }
 
+/// Azure, Role Definitions - Delete: 200 with what was removed, 204 where nothing was.
 async fn delete_definition(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "definition")?;
-    let role = call.identity.delete_role_definition(&call.actor, &id.to_string()).await?;
-    Ok(Answer::object("", definition(&role)))
+    match call.identity.delete_role_definition(&call.actor, &id.to_string()).await {
+        Ok(role) => Ok(Answer::object("", definition(&role))),
+        Err(IdentityError::NotFound { .. }) => Ok(Answer::no_content()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn list_assignments(call: Call) -> Result<Answer, GraphError> {
@@ -164,7 +168,7 @@ async fn get_assignment(call: Call) -> Result<Answer, GraphError> {
 }
 
 async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
-    guid(&call, "assignment")?;
+    let id = guid(&call, "assignment")?;
     let body = properties(&call)?;
     let kind = match body.get("principalType").and_then(Value::as_str) {
         Some(kind) => Some(PrincipalKind::parse(kind).ok_or_else(|| {
@@ -182,10 +186,13 @@ async fn put_assignment(call: Call) -> Result<Answer, GraphError> {
         principal: PrincipalRef::Object { id: object_id(body, "principalId")?, kind },
         scope,
     };
-    let made = call.identity.create_role_assignment(&call.actor, new).await?;
-    Ok(Answer::created("", assignment(&made)))
+    let made = call.identity.put_role_assignment(&call.actor, id, new).await?;
+    // Azure, Role Assignments - Create: 201, or 200 for what was there.
+    let shown = assignment(&made);
+    Ok(if made.id == id { Answer::created("", shown) } else { Answer::object("", shown) })
 }
 
+/// Azure, Role Assignments - Delete: 200 with what was removed, 204 where nothing was.
 async fn delete_assignment(call: Call) -> Result<Answer, GraphError> {
     let id = guid(&call, "assignment")?;
     let Some(found) = by_id(&call, id).await? else { return Ok(Answer::no_content()) };

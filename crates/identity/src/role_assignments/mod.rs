@@ -117,9 +117,22 @@ impl Identity {
         actor: &Actor,
         new: NewRoleAssignment,
     ) -> Result<RoleAssignment, IdentityError> {
+        self.put_role_assignment(actor, self.0.random.uuid(), new).await
+    }
+
+    /// The same, under an ID that the caller chose. An assignment that says the same keeps its own.
+    ///
+    /// # Errors
+    /// As [`Identity::create_role_assignment`]; [`IdentityError::Conflict`] for an ID that is taken.
+    pub async fn put_role_assignment(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        new: NewRoleAssignment,
+    ) -> Result<RoleAssignment, IdentityError> {
         let tenant = self.tenant().await?.id;
         check_scope(&new.scope)?;
-        let ids = (self.0.random.uuid(), self.random_text::<32>());
+        let ids = (id, self.random_text::<32>());
         let input = (tenant, new, ids, self.stamp(actor));
         self.0
             .db
