@@ -37,6 +37,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 25, name: "service_principal_whole", sql: service_principals::SCHEMA_WHOLE },
         Migration { number: 26, name: "device_code_client", sql: oauth::DEVICE_SCHEMA_CLIENTS },
         Migration { number: 27, name: "device_code_network", sql: oauth::DEVICE_SCHEMA_NETWORKS },
+        Migration { number: 28, name: "user_signed_in", sql: users::SCHEMA_SIGNED_IN },
         Migration { number: 30, name: "browser_session", sql: browser_sessions::SCHEMA },
         Migration { number: 31, name: "redeemed_code", sql: oauth::CODE_SCHEMA },
         Migration { number: 32, name: "refresh_session_platform", sql: sessions::SCHEMA_PLATFORM },

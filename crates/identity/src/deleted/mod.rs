@@ -280,7 +280,7 @@ pub(crate) async fn forget(
             DeletedKind::Application => applications::forget(tx, one.id).await?,
             DeletedKind::ServicePrincipal => service_principals::forget(tx, one.id).await?,
             DeletedKind::User => users::forget(tx, one.id).await?,
-            DeletedKind::Group => groups::forget_deleted(tx, one.id).await?,
+            DeletedKind::Group => groups::forget_deleted(tx, tenant, one, stamp).await?,
         }
         stamp.record(tx, one.kind.action(), one.id, Some("deleted permanently".to_owned())).await?;
     }

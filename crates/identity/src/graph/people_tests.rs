@@ -439,5 +439,22 @@ async fn groups_that_may_have_roles_are_filled_by_global_administrators_before_t
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{what}: {}", refused.text);
         }
         assert_eq!(session.delete(&path).await.status, StatusCode::NO_CONTENT);
+        let deleted = format!("/directory/deletedItems/{}", id(&waiting));
+        let restore = format!("{deleted}/restore");
+        for (what, refused) in [
+            ("restored", helping.post(&restore, json!({})).await),
+            ("deleted for good", helping.delete(&deleted).await),
+        ] {
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{what}: {}", refused.text);
+            assert!(refused.text.contains("Global Administrator"), "{what}: {}", refused.text);
+        }
+        // A group that may have no roles is theirs.
+        let other = group(&session, "other", json!({})).await;
+        session.delete(&format!("/groups/{}", id(&other))).await;
+        let restored =
+            helping.post(&format!("/directory/deletedItems/{}/restore", id(&other)), json!({})).await;
+        assert_eq!(restored.status, StatusCode::OK, "{}", restored.text);
+        assert_eq!(session.post(&restore, json!({})).await.status, StatusCode::OK);
+        assert_eq!(session.delete(&path).await.status, StatusCode::NO_CONTENT);
     }
 }

@@ -63,12 +63,20 @@ pub(crate) async fn restore(
     let group = view_deleted(object)?;
     sql::insert(tx, tenant, &group).await?;
     unpark(tx, object.id).await?;
+    // As for any change of it: who brings such a group back gives its members what it will have.
+    super::ensure_may_manage(tx, tenant, &group, stamp).await?;
     privileges::ensure_may_add_member(tx, tenant, stamp, object.id).await
 }
 
 /// Removes what a group kept while deleted.
-pub(crate) async fn forget_deleted(tx: &mut WriteTx, id: ObjectId) -> Result<(), IdentityError> {
-    Ok(forget(tx, id).await?)
+pub(crate) async fn forget_deleted(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    object: &DeletedObject,
+    stamp: &Stamp,
+) -> Result<(), IdentityError> {
+    super::ensure_may_manage(tx, tenant, &view_deleted(object)?, stamp).await?;
+    Ok(forget(tx, object.id).await?)
 }
 
 /// A deleted group as before.

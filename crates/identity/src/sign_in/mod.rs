@@ -136,7 +136,7 @@ impl Identity {
             Ok(Checked { user, must_change: true, .. }) => {
                 Err((Some(user.id), SignInError::MustChangePassword))
             }
-            Ok(Checked { user, at_ms, .. }) => Ok(SignedIn { user, at_ms }),
+            Ok(checked) => self.confirmed(checked).await,
             Err(refusal) => Err(refusal),
         };
         self.noted(checked, origin).await
@@ -164,17 +164,46 @@ impl Identity {
         users::check_password_rules(&new, &user).map_err(refused_password)?;
         let hashed = self.hash_password(new, false).await.map_err(refused_password)?;
         let stamp = self.stamp(&actor_of(&user, origin));
-        let at_ms = stamp.at_ms;
-        let input = (self.tenant().await?.id, user.id.to_string(), (verified, hashed), stamp);
+        let input = (self.tenant().await?.id, user.id, (verified, hashed), stamp);
         let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
-            users::replace_own_password(tx, *tenant, id, (verified, hashed), stamp).boxed()
+            async move {
+                let (user, verified) = (id.to_string(), verified.as_str());
+                let replaced =
+                    users::replace_own_password(tx, *tenant, &user, (verified, hashed), stamp).await?;
+                if let Some(at_ms) = replaced {
+                    // The new password's first sign-in.
+                    users::confirm_sign_in(tx, *tenant, (*id, &hashed.hash), at_ms).await?;
+                }
+                Ok::<_, IdentityError>(replaced)
+            }
+            .boxed()
         });
-        let outcome = if replaced.await? {
-            Ok(SignedIn { user, at_ms })
-        } else {
-            Err((Some(user.id), SignInError::WrongCredentials))
+        let outcome = match replaced.await? {
+            Some(at_ms) => Ok(SignedIn { user, at_ms }),
+            None => Err((Some(user.id), SignInError::WrongCredentials)),
         };
         self.noted(outcome, origin).await
+    }
+
+    /// Notes the sign-in beside the password it was made with, in one transaction: of a reset at the same time one comes
+    /// first, and then either the password is wrong or the reset ends the sign-in.
+    async fn confirmed(&self, checked: Checked) -> Result<SignedIn, Refusal> {
+        let Checked { user, hash, at_ms, .. } = checked;
+        let failed = |error: SignInError| (Some(user.id), error);
+        let tenant = self.tenant().await.map_err(|error| failed(error.into()))?.id;
+        let input = (tenant, user.id, hash, at_ms);
+        let confirmed: Result<bool, IdentityError> = self
+            .0
+            .db
+            .write(input, |tx, (tenant, id, hash, at_ms)| {
+                users::confirm_sign_in(tx, *tenant, (*id, hash), *at_ms).boxed()
+            })
+            .await;
+        match confirmed {
+            Ok(true) => Ok(SignedIn { user, at_ms }),
+            Ok(false) => Err(failed(SignInError::WrongCredentials)),
+            Err(error) => Err(failed(error.into())),
+        }
     }
 
     /// The user behind name and password.
@@ -207,7 +236,9 @@ impl Identity {
         let outcome = match found {
             Some((user, _, must_change)) if good => {
                 guard.lockout.succeeded(name, address, now_ms);
-                Ok(Checked { user, must_change, hash, at_ms: now_ms })
+                // Another node's clock may be ahead: what it ended is before this.
+                let at_ms = now_ms.max(user.sessions_valid_from.as_millisecond());
+                Ok(Checked { user, must_change, hash, at_ms })
             }
             found => {
                 guard.lockout.failed(name, address, now_ms);

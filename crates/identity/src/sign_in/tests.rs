@@ -23,6 +23,12 @@ fn origin() -> Origin {
 }
 
 impl Fixture {
+    /// An administrator gives another password, which need not be changed.
+    async fn reset(&self, user: &User, password: &str) {
+        let change = UserChange { password: Some(secret(password)), ..UserChange::default() };
+        self.identity.update_user(&actor(), &user.id.to_string(), change).await.unwrap();
+    }
+
     pub(crate) async fn signer(&self, name: &str, must_change: bool) -> User {
         let new = NewUser {
             user_principal_name: format!("{name}@contoso.local"),
@@ -197,8 +203,41 @@ async fn a_reset_wins_over_a_change_that_verified_the_old_password() {
             replaced.await.unwrap()
         };
         let (_, verified, _) = identity.user_with_password(name).await.unwrap().unwrap();
-        assert!(replace(verified.clone(), "Another one 22").await);
-        assert!(!replace(verified, "A third one 333").await, "it is not the user's any more");
+        assert!(replace(verified.clone(), "Another one 22").await.is_some());
+        assert_eq!(replace(verified, "A third one 333").await, None, "it is not the user's any more");
         fixture.sign_in(name, "Another one 22").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reset_wins_over_a_sign_in_that_verified_the_old_password() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let (identity, name) = (&fixture.identity, "ada@contoso.local");
+        let (user, verified, _) = identity.user_with_password(name).await.unwrap().unwrap();
+        fixture.reset(&ada, "Another one 22").await;
+        let at_ms = identity.0.clock.now_ms();
+        let checked = Checked { user, must_change: false, hash: verified, at_ms };
+        let refused = identity.confirmed(checked).await;
+        assert!(matches!(refused, Err((Some(_), SignInError::WrongCredentials))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_that_began_before_a_sign_in_and_ends_after_it_ends_its_session() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let later = jiff::SignedDuration::from_millis(5);
+        // The reset's time was taken 5 ms before the sign-in, by a node whose clock is behind or that had to wait.
+        fixture.clock.advance(later);
+        let signed_in = fixture.sign_in("ada@contoso.local", PASSWORD).await.unwrap();
+        fixture.clock.advance(-later);
+        fixture.reset(&ada, "Another one 22").await;
+        fixture.clock.advance(later);
+        let user = fixture.identity.find_user("ada@contoso.local").await.unwrap();
+        assert!(signed_in.at_ms < user.sessions_valid_from.as_millisecond(), "{signed_in:?}");
+        // Who signs in with the new password, at the same millisecond, stays.
+        let signed_in = fixture.sign_in("ada@contoso.local", "Another one 22").await.unwrap();
+        assert!(signed_in.at_ms >= user.sessions_valid_from.as_millisecond(), "{signed_in:?}");
     }
 }

@@ -32,11 +32,13 @@ pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use details::{DEFAULT_SELECT, shape, whole_shape};
 pub use details::{UserDetails, UserType};
 pub(crate) use list::{COLLECTION, page};
-pub(crate) use passwords::{check as check_password_rules, replace_own as replace_own_password};
+pub(crate) use passwords::{
+    check as check_password_rules, confirm_sign_in, replace_own as replace_own_password,
+};
 pub(crate) use rules::check_nickname;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, insert};
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, SCHEMA_SIGNED_IN, insert};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -343,12 +345,11 @@ pub(crate) async fn update(
     privileges::ensure_may_manage_user(tx, tenant.id, stamp, before.id).await?;
     let mut user = before.merged(&change.members)?;
     rules::check(&user, tenant)?;
-    if change.password.is_some() {
-        user.sessions_valid_from = crate::timestamp(stamp.at_ms);
-    }
     sql::update(tx, tenant.id, &user).await?;
     if let Some(password) = &change.password {
         hashes::store(tx, user.id, password, stamp.at_ms).await?;
+        let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+        user.sessions_valid_from = crate::timestamp(ended_ms);
     } else if let Some(must_change) = change.must_change {
         sql::set_must_change(tx, user.id, must_change).await?;
     }

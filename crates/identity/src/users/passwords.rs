@@ -84,23 +84,42 @@ pub(crate) fn check(password: &Secret<String>, user: &User) -> Result<(), Identi
     rules::check_password(password, &names)
 }
 
-/// Stores a password that its user chose, in place of the one that was verified. Ends all sessions. False when that
-/// one is not the user's any more: a reset in between wins.
+/// Notes a sign-in with the password that was verified. False when that one is not the user's any more: a reset in
+/// between wins. One that comes later finds the sign-in noted, and ends what begins with it, wherever that is kept.
+pub(crate) async fn confirm_sign_in(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    (id, verified): (UserId, &str),
+    at_ms: i64,
+) -> Result<bool, IdentityError> {
+    let user = match locked(tx, tenant, &id.to_string()).await {
+        Err(IdentityError::NotFound { .. }) => return Ok(false),
+        user => user?,
+    };
+    if hashes::stored(tx, user.id).await?.is_none_or(|(stored, _)| stored != verified) {
+        return Ok(false);
+    }
+    sql::signed_in(tx, user.id, at_ms).await?;
+    Ok(true)
+}
+
+/// Stores a password that its user chose, in place of the one that was verified. Ends all sessions, and tells since when
+/// new ones hold. Nothing when that password is not the user's any more: a reset in between wins.
 pub(crate) async fn replace_own(
     tx: &mut WriteTx,
     tenant: TenantId,
     id: &str,
     (verified, hashed): (&str, &HashedPassword),
     stamp: &Stamp,
-) -> Result<bool, IdentityError> {
+) -> Result<Option<i64>, IdentityError> {
     let user = locked(tx, tenant, id).await?;
     if hashes::stored(tx, user.id).await?.is_none_or(|(stored, _)| stored != verified) {
-        return Ok(false);
+        return Ok(None);
     }
     hashes::store(tx, user.id, hashed, stamp.at_ms).await?;
-    sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+    let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
     stamp.record(tx, Action::UserChanged, user.id, Some("password changed".to_owned())).await?;
-    Ok(true)
+    Ok(Some(ended_ms))
 }
 
 impl Identity {
@@ -146,7 +165,7 @@ impl Identity {
         let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
             replace_own(tx, *tenant, id, (verified, hashed), stamp).boxed()
         });
-        if replaced.await? { Ok(()) } else { Err(wrong()) }
+        replaced.await?.map(drop).ok_or_else(wrong)
     }
 
     /// Ends all sessions of a user: refresh tokens of before are worth nothing (`revokeSignInSessions`).

@@ -62,6 +62,10 @@ pub(crate) const SCHEMA_SEARCHABLE: Sql =
     CREATE INDEX directory_user_country ON directory_user (tenant_id, country_folded, id)
         WHERE country_folded IS NOT NULL";
 
+/// When the user's last sign-in began: what ends sessions ends that one, too, whatever the clocks of nodes say.
+pub(crate) const SCHEMA_SIGNED_IN: Sql =
+    "ALTER TABLE directory_user ADD COLUMN signed_in_at_ms BIGINT NOT NULL DEFAULT 0";
+
 /// What [`read`] reads, in its order.
 pub(super) const COLUMNS: Sql =
     "id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
@@ -88,16 +92,21 @@ const UPDATE: Sql = "UPDATE directory_user SET user_principal_name = $3, user_pr
 /// Also tells apart who changed what: nobody reads the version yet, everybody waits for the row.
 const LOCK: Sql = "UPDATE directory_user SET version = version + 1 WHERE id = $1";
 const SET_MUST_CHANGE: Sql = "UPDATE user_password SET must_change = $2 WHERE user_id = $1";
-const END_SESSIONS: Sql = "UPDATE directory_user SET sessions_valid_from_ms = $2 WHERE id = $1";
 const NOT_SEARCHABLE: Sql =
     "SELECT id, user_principal_name, display_name, mail_nickname, given_name, surname, mail,
     account_enabled, created_at_ms, details, sessions_valid_from_ms
     FROM directory_user WHERE searchable = 0 ORDER BY id LIMIT 1000";
+/// Ends what began before, and every sign-in that was noted, though its time may be later by some milliseconds.
+const END_SESSIONS: Sql = "UPDATE directory_user SET sessions_valid_from_ms =
+        CASE WHEN signed_in_at_ms >= $2 THEN signed_in_at_ms + 1 ELSE $2 END
+    WHERE id = $1 RETURNING sessions_valid_from_ms";
+const SIGNED_IN: Sql =
+    "UPDATE directory_user SET signed_in_at_ms = $2 WHERE id = $1 AND signed_in_at_ms < $2";
 const DELETE: Sql = "DELETE FROM directory_user WHERE id = $1";
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] =
-    &[INSERT, UPDATE, LOCK, SET_MUST_CHANGE, END_SESSIONS, NOT_SEARCHABLE, DELETE];
+    &[INSERT, UPDATE, LOCK, SET_MUST_CHANGE, END_SESSIONS, SIGNED_IN, NOT_SEARCHABLE, DELETE];
 
 pub(crate) async fn list(
     tx: &mut ReadTx,
@@ -204,8 +213,14 @@ pub(crate) async fn set_must_change(tx: &mut WriteTx, id: UserId, must: bool) ->
     tx.execute(SET_MUST_CHANGE, &[id.into(), must.into()]).await.map(drop)
 }
 
-pub(crate) async fn end_sessions(tx: &mut WriteTx, id: UserId, at_ms: i64) -> Result<(), DbError> {
-    tx.execute(END_SESSIONS, &[id.into(), at_ms.into()]).await.map(drop)
+/// Ends all sessions; tells since when new ones hold.
+pub(crate) async fn end_sessions(tx: &mut WriteTx, id: UserId, at_ms: i64) -> Result<i64, DbError> {
+    let row = tx.fetch_optional(END_SESSIONS, &[id.into(), at_ms.into()]).await?;
+    row.map_or(Ok(at_ms), |row| row.int(0))
+}
+
+pub(crate) async fn signed_in(tx: &mut WriteTx, id: UserId, at_ms: i64) -> Result<(), DbError> {
+    tx.execute(SIGNED_IN, &[id.into(), at_ms.into()]).await.map(drop)
 }
 
 pub(crate) async fn delete(tx: &mut WriteTx, id: UserId) -> Result<(), DbError> {
