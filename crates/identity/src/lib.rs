@@ -47,7 +47,7 @@ use std::{
 use hilum_access::KeySource;
 use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
 use hilum_jose::MasterKey;
-use hilum_kernel::{Clock, Random};
+use hilum_kernel::{Clock, CorrelationId, Random};
 use hilum_storage::{
     db::{Db, DbError, WriteTx},
     jobs::{JobHandler, Schedule},
@@ -138,7 +138,14 @@ pub struct Settings {
 /// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
 /// operator's, unless [`Identity::acting`] says another's.
 #[derive(Clone)]
-pub struct Identity(pub(crate) Arc<Inner>, Holder);
+pub struct Identity(pub(crate) Arc<Inner>, Holder, Option<Requested>);
+
+/// The request that something is done for, as the audit trail tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Requested {
+    pub(crate) correlation: CorrelationId,
+    pub(crate) address: Option<IpAddr>,
+}
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
@@ -207,13 +214,19 @@ impl Identity {
             device_starts: oauth::Throttle::default(),
             device_guesses: oauth::Throttle::default(),
         });
-        Ok(Self(inner, Holder::Operator))
+        Ok(Self(inner, Holder::Operator, None))
     }
 
     /// The same platform, used with somebody's rights: nothing done through this handle gives more than they have.
     #[must_use]
     pub fn acting(&self, holder: Holder) -> Self {
-        Self(Arc::clone(&self.0), holder)
+        Self(Arc::clone(&self.0), holder, self.2)
+    }
+
+    /// The same platform, used for a request: what is changed through this handle is noted with the request's ID.
+    #[must_use]
+    pub(crate) fn requested(&self, requested: Requested) -> Self {
+        Self(Arc::clone(&self.0), self.1, Some(requested))
     }
 
     /// The protocol's endpoints: discovery, keys, instance discovery, token.
@@ -233,7 +246,7 @@ impl Identity {
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
         let (at_ms, guarded) = (self.0.clock.now_ms(), self.0.guarded.clone());
-        Stamp { at_ms, actor: actor.clone(), holder: self.1, guarded }
+        Stamp { at_ms, actor: actor.clone(), holder: self.1, guarded, requested: self.2 }
     }
 
     /// Random bytes as base64url: grants' IDs, token IDs.
@@ -253,6 +266,8 @@ pub(crate) struct Stamp {
     pub(crate) holder: Holder,
     /// Which applications open the data.
     pub(crate) guarded: privileges::GuardedNames,
+    /// For which request.
+    pub(crate) requested: Option<Requested>,
 }
 
 impl Stamp {
@@ -267,6 +282,9 @@ impl Stamp {
         let mut event = Event::new(action, Outcome::Success, self.actor.clone());
         event.target = Some(target.to_string());
         event.detail = detail.into();
+        event.correlation = self.requested.map(|requested| requested.correlation);
+        event.source =
+            self.requested.and_then(|requested| requested.address).map(|address| address.to_string());
         record(tx, self.at_ms, &event).await
     }
 }

@@ -3,6 +3,7 @@
 //! One door: path → operation → access → handler → reply. An operation that is not in the table does not exist.
 
 use hilum_audit::{Action, Event, Outcome};
+use hilum_kernel::CorrelationId;
 use hilum_web::RequestContext;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -19,7 +20,7 @@ use super::{
     operation::Operation,
     path::{self, Keys, Segment},
 };
-use crate::{Identity, query::Page};
+use crate::{Identity, Requested, query::Page};
 
 /// A request, as the wire or a local caller makes it.
 #[derive(Debug, Clone)]
@@ -139,8 +140,10 @@ async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result
         })
     };
     let return_representation = prefers("return=representation");
+    let requested =
+        Requested { correlation: request.context.correlation, address: request.context.client_address };
     let call = Call {
-        identity: identity.acting(caller.holder()),
+        identity: identity.acting(caller.holder()).requested(requested),
         actor: caller.actor(),
         caller,
         reach,
@@ -167,12 +170,24 @@ async fn answer(identity: &Identity, caller: Caller, request: Request) -> Result
     Ok(reply)
 }
 
+/// Whether there is an operation for a path and method: asked before a body is looked at.
+pub(super) fn ensure_operation(surface: Surface, method: &Method, path: &str) -> Result<(), GraphError> {
+    find(surface, method, &path::parse(path)?).map(drop)
+}
+
 /// The operation for a path and method.
 fn find(
     surface: Surface,
     method: &Method,
     segments: &[Segment],
 ) -> Result<(&'static Operation, Keys), GraphError> {
+    // Change tracking is not offered. Taken for an ID, the word would be said not to exist.
+    if surface == Surface::Graph
+        && let [_, .., Segment::Word(last)] = segments
+        && last.rsplit('.').next().is_some_and(|word| word.eq_ignore_ascii_case("delta"))
+    {
+        return Err(GraphError::no_segment(last));
+    }
     let fitting: Vec<(&'static Operation, Keys)> = surface
         .operations()
         .filter_map(|operation| Some((operation, path::matches(operation.path, segments)?)))
@@ -332,7 +347,8 @@ pub(super) async fn operate(
     let version = ["/v1.0/", "/beta/"].into_iter().find(|version| path.starts_with(version));
     let path = version.and_then(|version| path.get(version.len() - 1..)).unwrap_or(path);
     let arm = ["/subscriptions/", "/providers/"].iter().any(|prefix| path.starts_with(prefix));
-    let id = identity.0.random.uuid().to_string();
+    let correlation = identity.0.random.uuid();
+    let id = correlation.to_string();
     let envelope = Envelope {
         date: identity.0.clock.now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
         request_id: id.clone(),
@@ -348,7 +364,10 @@ pub(super) async fn operate(
             body: body.map(Body::of).transpose()?.unwrap_or_default(),
             if_match: None,
             envelope: envelope.clone(),
-            context: RequestContext::default(),
+            context: RequestContext {
+                correlation: CorrelationId::new(correlation),
+                ..RequestContext::default()
+            },
             prefer: None,
         };
         dispatch(identity, Caller::Operator, request).await

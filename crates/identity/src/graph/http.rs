@@ -10,7 +10,7 @@ use axum::{
     routing::any,
 };
 use hilum_web::RequestContext;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use super::{
     Surface,
@@ -25,6 +25,7 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 const JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const CORRELATION_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
 
 /// Routes everything below `/v1.0` and `/beta`.
 pub(super) fn router(identity: Identity) -> Router {
@@ -56,8 +57,14 @@ async fn answer(
     surface: Surface,
     request: HttpRequest,
 ) -> Response {
-    let request_id = identity.0.random.uuid().to_string();
     let headers = request.headers().clone();
+    // Without an ID of the client's own the answer's is what the audit trail knows the request by.
+    let client_names_it =
+        [CLIENT_REQUEST_ID, CORRELATION_REQUEST_ID].iter().any(|name| headers.contains_key(name));
+    let correlation = context.correlation.uuid();
+    let request_id =
+        if client_names_it || correlation.is_nil() { identity.0.random.uuid() } else { correlation }
+            .to_string();
     if request.method() == Method::OPTIONS {
         return finished(preflight(&headers), &request_id);
     }
@@ -98,7 +105,7 @@ async fn handle(
         base: format!("{}{prefix}", identity.0.origin),
         path: path.to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        body: read(&parts.headers, path, body).await?,
+        body: read((surface, &parts), path, body).await?,
         if_match: text(header::IF_MATCH),
         prefer: (!prefer.is_empty()).then(|| prefer.join(",")),
         method: parts.method,
@@ -109,8 +116,9 @@ async fn handle(
 }
 
 /// The body, within limits of size and time.
-async fn read(headers: &HeaderMap, path: &str, body: HttpBody) -> Result<Body, GraphError> {
+async fn read((surface, parts): (Surface, &Parts), path: &str, body: HttpBody) -> Result<Body, GraphError> {
     const UNREADABLE: &str = "The request's body could not be read.";
+    let headers = &parts.headers;
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > body::BYTES_MAX) {
@@ -123,6 +131,8 @@ async fn read(headers: &HeaderMap, path: &str, body: HttpBody) -> Result<Body, G
         if limit { body::too_large() } else { GraphError::bad_request(UNREADABLE) }
     })?;
     if !bytes.trim_ascii().is_empty() && !is_json(headers) {
+        // A picture for `…/logo`: that there is no such place says more than that it is no JSON.
+        dispatch::ensure_operation(surface, &parts.method, path)?;
         return Err(GraphError::bad_request(
             "The Content-Type header must be application/json for a request with a body.",
         ));

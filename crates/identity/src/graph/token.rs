@@ -56,7 +56,7 @@ impl KeySource for OwnKeys {
         hint: KeyHint<'a>,
     ) -> BoxFuture<'a, Result<Vec<Arc<VerifyingKey>>, KeysUnavailable>> {
         async move {
-            let identity = Identity(self.0.upgrade().ok_or(KeysUnavailable)?, Holder::Operator);
+            let identity = Identity(self.0.upgrade().ok_or(KeysUnavailable)?, Holder::Operator, None);
             let keys = identity.public_keys().await.map_err(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "the signing keys cannot be read");
                 KeysUnavailable

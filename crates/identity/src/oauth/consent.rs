@@ -98,7 +98,8 @@ async fn may_grant(
     let resource = service_principals::by_app_id(tx, tenant.id, found.resource.app_id).await?;
     let resource = resource.ok_or_else(|| OAuthError::ResourceNotFound(found.resource.name.clone()))?;
     let guarded = privileges::GuardedNames::default();
-    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder: Holder::User(user.id), guarded };
+    let holder = Holder::User(user.id);
+    let stamp = Stamp { at_ms: 0, actor: Actor::default(), holder, guarded, requested: None };
     match privileges::ensure_may_grant(tx, tenant.id, &stamp, &resource, scopes).await {
         Ok(()) => Ok(true),
         Err(IdentityError::Denied(_)) => Ok(false),

@@ -191,5 +191,15 @@ async fn who_has_no_token_or_no_right_is_told() {
         let wrong = fixture.as_app(&client, &["Application.Read.All"]).await;
         fixture.identity.delete_service_principal(&crate::testing::actor(), &client.id()).await.unwrap();
         assert_eq!(wrong.get("/applications").await.status, StatusCode::UNAUTHORIZED);
+        // A disabled user is refused at once, whatever the token says.
+        let ada = fixture.signer("ada", false).await;
+        let session = fixture.as_user(&ada, "User.Read").await;
+        assert_eq!(session.get("/me").await.status, StatusCode::OK);
+        for (enabled, status) in [(false, StatusCode::UNAUTHORIZED), (true, StatusCode::OK)] {
+            let change = crate::UserChange { account_enabled: Some(enabled), ..crate::UserChange::default() };
+            let id = ada.id.to_string();
+            fixture.identity.update_user(&crate::testing::actor(), &id, change).await.unwrap();
+            assert_eq!(session.get("/me").await.status, status);
+        }
     }
 }

@@ -305,10 +305,21 @@ async fn azures_roles_are_defined_and_assigned() {
         let assignment = json!({"properties": {"principalId": principal, "principalType": "ServicePrincipal",
             "roleDefinitionId": format!("/subscriptions/s{ROLES}/{id}")}});
         let path = format!("{SCOPE}/providers/Microsoft.Authorization/roleAssignments/{name}");
-        let made = arm(&session, Method::PUT, &path, Some(assignment)).await;
+        let made = arm(&session, Method::PUT, &path, Some(assignment.clone())).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         let made = made.json();
         assert_eq!(made["properties"]["roleDefinitionName"], "DICOM Ingest");
+        // The name is the caller's: Terraform reads at the URL that it wrote to.
+        assert_eq!((&made["id"], &made["name"]), (&json!(path), &json!(name)));
+        // The same under another name is there already; another one under the same name is refused.
+        let twice = path.replace("bb", "cc");
+        let twice = arm(&session, Method::PUT, &twice, Some(assignment.clone())).await;
+        assert_eq!((twice.status, &twice.json()["id"]), (StatusCode::OK, &made["id"]));
+        let mut another = assignment;
+        another["properties"]["principalId"] = json!(fixture.client("other").await.principal.id.to_string());
+        let refused = arm(&session, Method::PUT, &path, Some(another)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert_eq!(refused.json()["error"]["details"][0]["code"], "ObjectConflict");
         let list = format!(
             "/subscriptions/s/providers/Microsoft.Authorization/roleAssignments?$filter=principalId%20eq%20'{principal}'"
         );
@@ -317,14 +328,47 @@ async fn azures_roles_are_defined_and_assigned() {
         let path = made["id"].as_str().unwrap();
         assert_eq!(arm(&session, Method::GET, path, None).await.status, StatusCode::OK);
         let removed = arm(&session, Method::DELETE, path, None).await;
-        assert_eq!(removed.status, StatusCode::OK, "{}", removed.text);
+        assert_eq!((removed.status, removed.json()), (StatusCode::OK, made.clone()));
         assert_eq!(arm(&session, Method::DELETE, path, None).await.status, StatusCode::NO_CONTENT);
         let gone = arm(&session, Method::DELETE, &format!("{ROLES}/{id}"), None).await;
-        assert_eq!(gone.status, StatusCode::OK, "{}", gone.text);
+        assert_eq!((gone.status, &gone.json()["name"]), (StatusCode::OK, &json!(id)));
+        let gone = arm(&session, Method::DELETE, &format!("{ROLES}/{id}"), None).await;
+        assert_eq!((gone.status, gone.text.as_str()), (StatusCode::NO_CONTENT, ""));
         assert_eq!(
             arm(&fixture.anonymous(), Method::GET, ROLES, None).await.status,
             StatusCode::UNAUTHORIZED
         );
+    }
+}
+
+#[tokio::test]
+async fn an_application_grants_only_the_permissions_it_holds() {
+    for fixture in fixtures().await {
+        let granter = fixture.client("granter").await;
+        let session = fixture.as_app(&granter, &["DelegatedPermissionGrant.ReadWrite.All"]).await;
+        let client = fixture.client("client").await;
+        let dicom = fixture.principal(DICOM_APP_ID).await;
+        let body = json!({"clientId": client.principal.id.to_string(), "consentType": "AllPrincipals",
+            "resourceId": dicom, "scope": "Dicom.Read"});
+        let refused = session.post("/oauth2PermissionGrants", body.clone()).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert_eq!(code(&refused), "Authorization_RequestDenied");
+        let reason =
+            "an application grants only permissions it holds itself, and it does not hold Dicom.Read";
+        assert!(message(&refused).contains(reason), "{}", refused.text);
+        let new = NewRoleAssignment {
+            role: "DICOM Data Reader".to_owned(),
+            principal: PrincipalRef::Assignee(granter.id()),
+            scope: "/".to_owned(),
+        };
+        fixture.identity.create_role_assignment(&actor(), new).await.unwrap();
+        let made = session.post("/oauth2PermissionGrants", body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        // What it may read, it does not let others write.
+        let path = format!("/oauth2PermissionGrants/{}", made.json()["id"].as_str().unwrap());
+        let refused = session.patch(&path, json!({"scope": "Dicom.Read Dicom.ReadWrite"})).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert!(message(&refused).contains("Dicom.ReadWrite"), "{}", refused.text);
     }
 }
 

@@ -187,3 +187,65 @@ async fn a_caller_in_a_loop_has_to_wait() {
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(answer.json()["error"]["code"], "TooManyRequests");
 }
+
+#[tokio::test]
+async fn a_change_is_in_the_trail_under_the_requests_id() {
+    const ID: &str = "5c2bd1b5-5a6f-4c5a-8b8b-0d6d1b6d7a11";
+    for fixture in fixtures().await {
+        let session = fixture.as_admin_with_all_scopes().await;
+        let context = hilum_web::RequestContext {
+            correlation: ID.parse().unwrap(),
+            client_address: Some("192.0.2.7".parse().unwrap()),
+            ..hilum_web::RequestContext::default()
+        };
+        let batch = json!({"requests": [{"id": "1", "method": "POST", "url": "/applications",
+            "headers": {"Content-Type": "application/json"}, "body": {"displayName": "of a batch"}}]});
+        for (path, body) in [("/applications", json!({"displayName": "noted"})), ("/$batch", batch)] {
+            let request = session
+                .request(Method::POST, &format!("/v1.0{path}"))
+                .header("content-type", "application/json")
+                .extension(context.clone())
+                .body(Body::from(body.to_string()))
+                .unwrap();
+            let made = session.send(request).await;
+            assert!(made.status.is_success(), "{}", made.text);
+            // The client named no ID: the answer's is the trail's.
+            assert_eq!(made.header("x-ms-request-id"), ID);
+        }
+        let mut tx = fixture.test_db.db.read().await.unwrap();
+        let sql = "SELECT source, detail FROM audit_event WHERE correlation = $1 ORDER BY id";
+        let rows = tx.fetch_all(sql, &[ID.into()]).await.unwrap();
+        let rows: Vec<_> = rows.iter().map(|row| (row.text(0).unwrap(), row.text(1).unwrap())).collect();
+        let noted = ("192.0.2.7".to_owned(), "created".to_owned());
+        assert_eq!(rows, [noted.clone(), noted]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_offered_is_said_so() {
+    for fixture in fixtures().await {
+        let client = fixture.client("client").await;
+        let session = fixture.as_admin_with_all_scopes().await;
+        for path in
+            ["/applications/delta", "/applications/delta()", "/users/delta", "/groups/microsoft.graph.delta"]
+        {
+            let refused = session.get(path).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}: {}", refused.text);
+            assert!(refused.text.contains("Resource not found for the segment"), "{path}: {}", refused.text);
+        }
+        let logo = format!("/v1.0/applications/{}/logo", client.application.object_id);
+        for (method, kind) in [("PUT", "image/png"), ("GET", "image/png"), ("DELETE", "application/json")] {
+            let body = if method == "PUT" { "no picture" } else { "" };
+            let request = session.request(method.parse().unwrap(), &logo).header("content-type", kind);
+            let refused = session.send(request.body(Body::from(body)).unwrap()).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{method}: {}", refused.text);
+            assert!(refused.text.contains("segment 'logo'"), "{method}: {}", refused.text);
+        }
+        // Where there is a place, its kind of body is what is wrong.
+        let request = session.request(Method::POST, "/v1.0/applications").header("content-type", "image/png");
+        let refused = session.send(request.body(Body::from("x")).unwrap()).await;
+        assert!(refused.text.contains("application/json"), "{}", refused.text);
+        let shown = session.get(&format!("/applications/{}", client.application.object_id)).await.json();
+        assert_eq!(shown["info"]["logoUrl"], serde_json::Value::Null);
+    }
+}
