@@ -615,8 +615,30 @@ def test_a_batch_of_the_sdk(graph):
         graph.client.applications.to_post_request_information(Application(display_name=named)), id="make"))
     missing = graph.client.applications.by_application_id(str(uuid.uuid4()))
     batch.add_request("missing", BatchRequestItem(missing.to_get_request_information(), id="missing"))
-    answer = graph.wait(graph.client.batch.post(batch))
+    came = []
+
+    async def keep(response):
+        await response.aread()
+        if response.url.path.endswith("/$batch"):
+            came.append(response.json())
+
+    hooks = graph.client.request_adapter._http_client.event_hooks
+    graph.client.request_adapter._http_client.event_hooks = {**hooks, "response": [*hooks["response"], keep]}
+    try:
+        answer = graph.wait(graph.client.batch.post(batch))
+    finally:
+        graph.client.request_adapter._http_client.event_hooks = hooks
     assert answer.get_response_status_codes() == {"get": 200, "make": 201, "missing": 404}
+    # The SDK drops bodies that are JSON objects, Graph's as well as ours, so they are looked at as they came.
+    [came] = came
+    bodies = {response["id"]: response["body"] for response in came["responses"]}
+    assert (bodies["get"]["id"], bodies["get"]["appId"]) == (app.id, app.app_id)
+    made = graph.wait(graph.client.applications.by_application_id(bodies["make"]["id"]).get())
+    assert (made.display_name, made.app_id) == (named, bodies["make"]["appId"])
+    error = bodies["missing"]["error"]
+    assert error["code"] == "Request_ResourceNotFound" and error["innerError"]["request-id"]
+    types = {response["id"]: response["headers"]["Content-Type"] for response in came["responses"]}
+    assert set(types.values()) == {"application/json"}
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
