@@ -84,14 +84,23 @@ pub(crate) async fn may_grant_for_all(
     may_grant(tx, tenant, user, (found, &wanted)).await
 }
 
+/// Whether this user is somebody who consents for everybody at all.
+pub(crate) async fn may_consent_for_all(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    user: &User,
+) -> Result<bool, OAuthError> {
+    let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
+    Ok(roles.iter().any(|role| CONSENTING.contains(role)))
+}
+
 async fn may_grant(
     tx: &mut ReadTx,
     tenant: &Tenant,
     user: &User,
     (found, scopes): (&Delegation, &[&str]),
 ) -> Result<bool, OAuthError> {
-    let roles = directory_roles::of_user(tx, tenant.id, user.id).await?;
-    if !roles.iter().any(|role| CONSENTING.contains(role)) {
+    if !may_consent_for_all(tx, tenant, user).await? {
         return Ok(false);
     }
     // Nobody gives more than they may give otherwise.

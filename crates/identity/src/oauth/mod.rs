@@ -50,7 +50,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 20] = [
+const PATHS: [&str; 22] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -65,6 +65,8 @@ const PATHS: [&str; 20] = [
     "/{tenant}/oauth2/deviceauth",
     "/devicelogin",
     "/{tenant}/userrealm/{user}",
+    "/{tenant}/v2.0/adminconsent",
+    "/{tenant}/adminconsent",
     "/common/login",
     "/{tenant}/oauth2/v2.0/logout",
     "/{tenant}/oauth2/logout",
@@ -80,7 +82,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 20] = [
+    let handlers: [MethodRouter<Identity>; 22] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -95,6 +97,8 @@ pub(crate) fn router(identity: Identity) -> Router {
         page(),
         page(),
         read(get(discovery::user_realm)),
+        get(authorize::admin_consent_v2),
+        get(authorize::admin_consent_v1),
         post(authorize::login),
         get(logout::get).post(logout::post),
         get(logout::get).post(logout::post),

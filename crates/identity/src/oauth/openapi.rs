@@ -20,6 +20,8 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/discovery/instance": read("instanceDiscovery", "Instance discovery"),
             "/{tenant}/oauth2/v2.0/authorize": authorize("authorizeV2", "Authorization endpoint, v2.0: asks by `scope`", "scope"),
             "/{tenant}/oauth2/authorize": authorize("authorizeV1", "Authorization endpoint, v1.0: asks by `resource`", "resource"),
+            "/{tenant}/v2.0/adminconsent": admin_consent("adminConsentV2"),
+            "/{tenant}/adminconsent": admin_consent("adminConsentV1"),
             "/common/login": login(),
             "/{tenant}/oauth2/v2.0/logout": logout("logoutV2"),
             "/{tenant}/oauth2/logout": logout("logoutV1"),
@@ -108,6 +110,28 @@ fn authorize(id: &str, summary: &str, target: &str) -> Value {
             "responses": {
                 "303": { "description": "To the same by GET." },
                 "400": { "description": refused, "content": { "text/html": {} } }
+            }
+        }
+    })
+}
+
+fn admin_consent(id: &str) -> Value {
+    let names = ["client_id", "redirect_uri", "state", "scope"];
+    let query: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
+        .collect();
+    json!({
+        "parameters": tenant(),
+        "get": {
+            "operationId": id,
+            "summary": "An administrator's consent for everybody",
+            "parameters": query,
+            "responses": {
+                "200": { "description": "A page for the administrator.", "content": { "text/html": {} } },
+                "303": { "description": "An error for the client." },
+                "400": { "description": "Client or redirect URI are not known.", "content": { "text/html": {} } },
+                "403": { "description": "The person is no administrator.", "content": { "text/html": {} } }
             }
         }
     })

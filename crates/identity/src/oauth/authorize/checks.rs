@@ -27,14 +27,24 @@ use crate::{
 /// A request as it came: what pages carry from step to step, and what is checked anew at each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Asking {
+    pub(super) kind: Kind,
     pub(super) endpoint: Endpoint,
     pub(super) segment: String,
     pub(super) parameters: Parameters,
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    SignIn,
+    /// An administrator's consent for everybody.
+    AdminConsent,
+}
+
 /// A request that may be answered once the person is known.
 #[derive(Debug)]
 pub(super) struct Request {
+    pub(super) kind: Kind,
     pub(super) endpoint: Endpoint,
     pub(super) application: Application,
     pub(super) principal: ObjectId,
@@ -84,6 +94,36 @@ impl Identity {
         let (application, principal) = client(&mut tx, tenant, parameters).await?;
         check_audience(&application, segment)?;
         let (platform, uri) = way_back(&application, parameters)?;
+        if asking.kind == Kind::AdminConsent {
+            let back = WayBack {
+                redirect_uri: uri,
+                mode: ResponseMode::Query,
+                state: parameters.get("state").map(str::to_owned),
+                issuer: None,
+            };
+            let asked = async {
+                let asked = Asked::parse(Endpoint::V2, parameters.get("scope").or(Some("openid")), None)?;
+                exists(&mut tx, tenant, &asked).await?;
+                Ok(asked)
+            };
+            let refused = |error| Refusal::Client(Box::new(back.clone()), error);
+            let asked = asked.await.map_err(refused)?;
+            return Ok(Request {
+                kind: asking.kind,
+                endpoint: asking.endpoint,
+                nonce: None,
+                challenge: None,
+                prompt: Prompt::default(),
+                client_info: false,
+                redirect_uri_named: parameters.get("redirect_uri").is_some(),
+                response_type: ResponseType::default(),
+                application,
+                principal,
+                platform,
+                asked,
+                back,
+            });
+        }
 
         let (response_type, mode) = (response_type(parameters), response_mode(parameters));
         let back = WayBack {
@@ -100,6 +140,7 @@ impl Identity {
             let asked = asked(asking.endpoint, parameters, response_type)?;
             exists(&mut tx, tenant, &asked).await?;
             Ok(Request {
+                kind: asking.kind,
                 endpoint: asking.endpoint,
                 nonce: nonce(parameters, response_type)?,
                 challenge: challenge(parameters, response_type, platform)?,

@@ -9,7 +9,7 @@ use hilum_web::RequestContext;
 use http::{HeaderMap, StatusCode, header};
 
 use super::{
-    checks::Asking,
+    checks::{Asking, Kind},
     page::FailedPage,
     parameters::Parameters,
     response::see_other,
@@ -36,7 +36,7 @@ pub(crate) async fn get_v1(
     context: RequestContext,
     (RawQuery(query), headers): (RawQuery, HeaderMap),
 ) -> Response {
-    begin(&identity, (Endpoint::V1, tenant), &context, (query, headers)).await
+    begin(&identity, (Kind::SignIn, Endpoint::V1, tenant), &context, (query, headers)).await
 }
 
 pub(crate) async fn get_v2(
@@ -45,7 +45,27 @@ pub(crate) async fn get_v2(
     context: RequestContext,
     (RawQuery(query), headers): (RawQuery, HeaderMap),
 ) -> Response {
-    begin(&identity, (Endpoint::V2, tenant), &context, (query, headers)).await
+    begin(&identity, (Kind::SignIn, Endpoint::V2, tenant), &context, (query, headers)).await
+}
+
+/// `GET …/adminconsent`.
+pub(crate) async fn admin_consent_v1(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    begin(&identity, (Kind::AdminConsent, Endpoint::V1, tenant), &context, (query, headers)).await
+}
+
+/// `GET …/v2.0/adminconsent`.
+pub(crate) async fn admin_consent_v2(
+    State(identity): State<Identity>,
+    Path(tenant): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    begin(&identity, (Kind::AdminConsent, Endpoint::V2, tenant), &context, (query, headers)).await
 }
 
 pub(crate) async fn post_v1(
@@ -71,7 +91,7 @@ pub(crate) async fn post_v2(
 /// `GET …/authorize` (RFC 6749 §3.1).
 async fn begin(
     identity: &Identity,
-    (endpoint, segment): (Endpoint, String),
+    (kind, endpoint, segment): (Kind, Endpoint, String),
     context: &RequestContext,
     (query, headers): (Option<String>, HeaderMap),
 ) -> Response {
@@ -83,7 +103,7 @@ async fn begin(
         }
         let form = Form::parse(query.as_bytes())?;
         let parameters = Parameters::of(&form)?;
-        Ok(Asking { endpoint, segment, parameters })
+        Ok(Asking { kind, endpoint, segment, parameters })
     };
     let asking = match read.await {
         Ok(asking) => asking,

@@ -4,6 +4,7 @@
 //! consent (`steps`), and an answer goes back the way that was proven (`response`). The request travels with the person,
 //! sealed, so that an unanswered one costs the server nothing. Codes are sealed, too (`code`); owns `redeemed_code`.
 
+mod admin_consent;
 mod answer;
 mod checks;
 mod code;
@@ -23,7 +24,7 @@ pub(super) mod tests;
 
 pub(crate) use code::{Code, Redeemed, Redemption, redeem};
 pub(super) use http::failed;
-pub(crate) use http::{get_v1, get_v2, login, post_v1, post_v2};
+pub(crate) use http::{admin_consent_v1, admin_consent_v2, get_v1, get_v2, login, post_v1, post_v2};
 pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
 pub(super) use response::see_other;
 pub(crate) use sql::SCHEMA;

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::admin_consent::OnResource;
 use crate::oauth::{consent::Question, pages::Frame};
 
 /// Name and password.
@@ -46,6 +47,18 @@ pub(super) struct ConsentPage<'a> {
     pub(super) for_everybody: bool,
     pub(super) privacy_url: Option<String>,
     pub(super) terms_url: Option<String>,
+}
+
+/// What an administrator grants for everybody.
+#[derive(Debug, Template)]
+#[template(path = "authorize/admin_consent.html")]
+pub(super) struct AdminConsentPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) application: &'a str,
+    pub(super) app_id: String,
+    pub(super) leads_to: &'a str,
+    pub(super) user_name: &'a str,
+    pub(super) resources: Vec<OnResource>,
 }
 
 /// What went wrong, and what to do.

@@ -8,10 +8,10 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    checks::{Asking, Refusal, Request},
+    checks::{Asking, Kind, Refusal, Request},
     consenting::{Consented, ForWhom},
     http::failed,
-    page::{AccountPage, ConsentPage, NewPasswordPage, SignInPage},
+    page::{AccountPage, AdminConsentPage, ConsentPage, NewPasswordPage, SignInPage},
     response::WayBack,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         error::{Envelope, OAuthError},
         form::Form,
         pages::{self, Frame, Leads, refused},
+        scopes::Endpoint,
         token::Caller,
     },
     sign_in::{Origin, SignInError, SignedIn},
@@ -129,6 +130,9 @@ impl Steps<'_> {
         if prompt.select_account && !flow.chosen {
             return self.account_page(request, &flow, live);
         }
+        if request.kind == Kind::AdminConsent {
+            return self.admin_consent_page(request, &flow, live).await;
+        }
         let identity = self.visit.identity;
         let found = match Box::pin(identity.standing(request, &live.user)).await {
             Ok(found) => found,
@@ -227,6 +231,9 @@ impl Steps<'_> {
             }
             _ => return failed(&self.visit, &OAuthError::BadParameter("decision")),
         }
+        if request.kind == Kind::AdminConsent {
+            return self.admin_consent(request, live).await;
+        }
         let for_whom = if form.get("everybody") == Some("1") { ForWhom::Everybody } else { ForWhom::Oneself };
         match self.visit.identity.consent_to(request, live, for_whom, &self.caller).await {
             Ok(Consented::Yes) => {
@@ -235,6 +242,25 @@ impl Steps<'_> {
             }
             Ok(Consented::AdminNeeded) => failed(&self.visit, &OAuthError::AdminConsentRequired),
             Err(error) => self.refused_person(request, &error),
+        }
+    }
+
+    /// Sheet §2.12: the answer of the admin consent endpoints.
+    async fn admin_consent(&self, request: &Request, live: &Live) -> Response {
+        let identity = self.visit.identity;
+        let granted = async {
+            identity.grant_for_all(request, live, &self.caller).await?;
+            Ok::<_, OAuthError>(identity.tenant().await?.id)
+        };
+        match Box::pin(granted).await {
+            Ok(tenant) => {
+                let mut fields = vec![("admin_consent", "True".to_owned()), ("tenant", tenant.to_string())];
+                if request.endpoint == Endpoint::V2 {
+                    fields.push(("scope", request.asked.text()));
+                }
+                self.visit.with_cookies(request.back.answer(fields))
+            }
+            Err(error) => failed(&self.visit, &error),
         }
     }
 
@@ -319,6 +345,20 @@ impl Steps<'_> {
         let (name, user_name) = (live.user.display_name.as_str(), live.user.user_principal_name.as_str());
         let application = request.name();
         self.page(StatusCode::OK, (flow, None), |frame| AccountPage { frame, application, name, user_name })
+    }
+
+    async fn admin_consent_page(&self, request: &Request, flow: &Flow, live: &Live) -> Response {
+        match self.visit.identity.admin_question(request, live).await {
+            Ok(resources) => self.page(StatusCode::OK, (flow, None), |frame| AdminConsentPage {
+                frame,
+                application: request.name(),
+                app_id: request.app_id().to_string(),
+                leads_to: &request.back.redirect_uri,
+                user_name: &live.user.user_principal_name,
+                resources,
+            }),
+            Err(error) => failed(&self.visit, &error),
+        }
     }
 
     async fn consent_page(

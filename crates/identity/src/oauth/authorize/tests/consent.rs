@@ -165,3 +165,91 @@ async fn pre_authorised_clients_and_plain_sign_ins_ask_nothing() {
         assert_eq!(client.application.properties.display_name, "Reading room");
     }
 }
+
+/// Reads studies in every user's name, and stores by itself.
+fn asks_for_both() -> Value {
+    serde_json::json!({ "requiredResourceAccess": [{
+        "resourceAppId": crate::DICOM_APP_ID.to_string(),
+        "resourceAccess": [
+            { "id": "e69ab058-b8ae-4c0f-b687-5d97888ddccb", "type": "Scope" },
+            { "id": "58a3b984-7adf-4c20-983a-32417c86fbc8", "type": "Role" }
+        ]
+    }] })
+}
+
+fn ask_admin(client: &Registered, path: &str, more: &[(&str, &str)]) -> String {
+    let mut fields = vec![("client_id", client.id.as_str()), ("redirect_uri", WEB), ("state", "s")];
+    fields.extend_from_slice(more);
+    format!("/contoso.local/{path}?{}", form(&fields))
+}
+
+#[tokio::test]
+async fn an_administrator_consents_for_everybody_at_the_clients_request() {
+    let default = "https://dicom.healthcareapis.azure.com/.default";
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        for (path, more) in [("adminconsent", vec![]), ("v2.0/adminconsent", vec![("scope", default)])] {
+            let client = fixture.registered_with(asks_for_both()).await;
+            let asking = ask_admin(&client, path, &more);
+            let mut browser = Browser::new(&fixture);
+            browser.get(&asking).await;
+            let page = browser.sign_in(ADA, PASSWORD).await;
+            assert!(page.status == 403 && page.text.contains("AADSTS90094"), "{}", page.text);
+            let mut browser = Browser::new(&fixture);
+            browser.get(&asking).await;
+            let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
+            assert!(page.text.contains("by itself, without any user"), "{}", page.text);
+            assert!(
+                page.text.contains("Dicom.ReadWrite</strong> (in the name of every user)"),
+                "{}",
+                page.text
+            );
+            let refused = fields(&browser.step("consent", &[("decision", "refuse")]).await);
+            assert_eq!((refused["error"].as_str(), refused["state"].as_str()), ("access_denied", "s"));
+            assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
+            browser.get(&asking).await;
+            let found = fields(&browser.accept().await);
+            let tid = fixture.tid().await;
+            assert_eq!(
+                (found["admin_consent"].as_str(), found["tenant"].as_str(), found["state"].as_str()),
+                ("True", tid.as_str(), "s")
+            );
+            assert_eq!(found.get("scope").map(String::as_str), more.first().map(|_| default));
+            assert!(!found.contains_key("code") && !found.contains_key("iss"));
+            let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
+            assert_eq!((grants[0].scope.as_str(), grants[0].principal_id), ("Dicom.ReadWrite", None));
+            let own = fixture
+                .v2(&[
+                    ("grant_type", "client_credentials"),
+                    ("client_id", &client.id),
+                    ("client_secret", &client.secret),
+                    ("scope", default),
+                ])
+                .await;
+            assert_eq!(fixture.claims(&own).await["roles"], serde_json::json!(["DICOM Data Owner"]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn administrators_are_asked_only_for_registered_clients_and_addresses() {
+    let fixture = fixtures().await.remove(0);
+    let client = fixture.registered_with(asks_for_both()).await;
+    let nothing = fixture.registered().await;
+    let mut browser = Browser::new(&fixture);
+    let wrong = ask_admin(&client, "adminconsent", &[]).replace("reading", "evil");
+    assert!(browser.get(&wrong).await.text.contains("AADSTS50011"));
+    let graph = ask_admin(&client, "v2.0/adminconsent", &[("scope", "https://nowhere.example/.default")]);
+    assert_eq!(fields(&browser.get(&graph).await)["error"], "invalid_resource");
+    browser.get(&ask_admin(&nothing, "adminconsent", &[])).await;
+    let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
+    assert!(page.status == 400 && page.text.contains("AADSTS65001"), "{}", page.text);
+    // A sign-in's page does not answer an administrator's question, nor the other way round.
+    browser.get(&client.asking(WEB, &[("scope", WORDS)])).await;
+    let flow = browser.flow();
+    browser.get(&ask_admin(&client, "adminconsent", &[])).await;
+    let answer = browser.post(&[("flow", &flow), ("step", "consent"), ("decision", "accept")]).await;
+    assert!(fields(&answer).contains_key("code"));
+    let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
+    assert!(grants.iter().all(|grant| grant.principal_id.is_some()), "{grants:?}");
+}
