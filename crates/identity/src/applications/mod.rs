@@ -199,7 +199,7 @@ impl Identity {
                     privileges::ensure_may_change_application(tx, tenant.id, stamp, &before, &application)
                         .await?;
                     save(tx, (tenant, *uris), &before, &application).await?;
-                    keys.apply(tx, tenant.id, &application, stamp).await?;
+                    keys.apply(tx, tenant.id, credentials::Client::of(&application), stamp).await?;
                     let detail = Some(changed(&members));
                     stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
                     credentials::attach(tx, &mut application).await?;
@@ -435,7 +435,7 @@ async fn create(
         let owner = owners::resolve(tx, tenant.id, owner).await?;
         owners::add(tx, tenant.id, object, owner, new.stamp.at_ms).await?;
     }
-    new.keys.apply(tx, tenant.id, &application, &new.stamp).await?;
+    new.keys.apply(tx, tenant.id, credentials::Client::of(&application), &new.stamp).await?;
     let detail = Some("created".to_owned());
     new.stamp.record(tx, Action::ApplicationChanged, application.app_id, detail).await?;
     credentials::attach(tx, &mut application).await?;

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{CertificateInfo, certificates, check_display_name, sql};
+use super::{CertificateInfo, Client, certificates, check_display_name, sql};
 use crate::{
-    Application, Identity, IdentityError, Stamp,
+    Identity, IdentityError, Stamp,
     applications::{parse, without_annotations},
     error::OnDuplicate as _,
     privileges,
@@ -105,23 +105,23 @@ impl KeyChange {
         Ok(Self { certificates, secrets })
     }
 
-    /// Writes it, for an application that is kept for this transaction.
+    /// Writes it, for an application or service principal that is kept for this transaction.
     pub(crate) async fn apply(
         &self,
         tx: &mut WriteTx,
         tenant: TenantId,
-        application: &Application,
+        client: Client,
         stamp: &Stamp,
     ) -> Result<(), IdentityError> {
         if self.certificates.is_none() && self.secrets.is_none() {
             return Ok(());
         }
-        privileges::ensure_may_control(tx, tenant, stamp, application.app_id).await?;
+        privileges::ensure_may_control(tx, tenant, stamp, client.app_id).await?;
         if let Some(named) = &self.secrets {
-            keep_secrets(tx, application, named, stamp).await?;
+            keep_secrets(tx, client, named, stamp).await?;
         }
         match &self.certificates {
-            Some(entries) => set_certificates(tx, application, entries, stamp).await,
+            Some(entries) => set_certificates(tx, client, entries, stamp).await,
             None => Ok(()),
         }
     }
@@ -146,32 +146,32 @@ fn list<T: serde::de::DeserializeOwned>(
 
 async fn keep_secrets(
     tx: &mut WriteTx,
-    application: &Application,
+    client: Client,
     named: &[CredentialId],
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    let present = sql::secrets(tx, application.object_id).await?;
+    let present = sql::secrets(tx, client.id).await?;
     if let Some(unknown) = named.iter().find(|id| !present.iter().any(|secret| secret.key_id == **id)) {
         return Err(IdentityError::invalid(
             "passwordCredentials",
-            format!("{unknown} is no secret of this application: new ones are made with addPassword"),
+            format!("{unknown} is no secret of this object: new ones are made with addPassword"),
         ));
     }
     for secret in present.iter().filter(|secret| !named.contains(&secret.key_id)) {
-        sql::delete_secret(tx, application.object_id, secret.key_id).await?;
+        sql::delete_secret(tx, client.id, secret.key_id).await?;
         let detail = Some(format!("secret {}", secret.key_id));
-        stamp.record(tx, Action::CredentialRemoved, application.app_id, detail).await?;
+        stamp.record(tx, Action::CredentialRemoved, client.app_id, detail).await?;
     }
     Ok(())
 }
 
 async fn set_certificates(
     tx: &mut WriteTx,
-    application: &Application,
+    client: Client,
     entries: &[KeyEntry],
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    let owner = application.object_id;
+    let owner = client.id;
     let present = sql::certificates(tx, owner).await?;
     let stays = |info: &CertificateInfo| {
         entries.iter().any(|entry| match entry {
@@ -182,7 +182,7 @@ async fn set_certificates(
     for gone in present.iter().filter(|info| !stays(info)) {
         sql::delete_certificate(tx, owner, gone.key_id).await?;
         let detail = Some(format!("certificate {}", gone.key_id));
-        stamp.record(tx, Action::CredentialRemoved, application.app_id, detail).await?;
+        stamp.record(tx, Action::CredentialRemoved, client.app_id, detail).await?;
     }
     for entry in entries {
         match entry {
@@ -204,7 +204,7 @@ async fn set_certificates(
             KeyEntry::New(new) => {
                 sql::insert_certificate(tx, owner, new).await.on_duplicate(MEMBER)?;
                 let detail = Some(format!("certificate {}", new.key_id));
-                stamp.record(tx, Action::CredentialAdded, application.app_id, detail).await?;
+                stamp.record(tx, Action::CredentialAdded, client.app_id, detail).await?;
             }
         }
     }

@@ -83,6 +83,13 @@ pub(crate) struct Client {
     pub(crate) app_id: AppId,
 }
 
+impl Client {
+    /// An application, as a holder of credentials of its own.
+    pub(crate) const fn of(application: &Application) -> Self {
+        Self { id: application.object_id, app_id: application.app_id }
+    }
+}
+
 impl CredentialOwner {
     /// Finds the object and keeps it for this transaction, if the caller may act as that client.
     async fn locked(

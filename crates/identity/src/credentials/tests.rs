@@ -140,6 +140,30 @@ async fn credentials_of_the_service_principal_are_the_clients_too() {
     }
 }
 
+/// `az ad sp credential reset --cert` sends the whole list.
+#[tokio::test]
+async fn certificates_of_a_principal_are_added_and_left_out_by_a_change() {
+    let (one, two) = (certificate(100), certificate(200));
+    for fixture in fixtures().await {
+        let identity = &fixture.identity;
+        let client = fixture.client("client").await;
+        let patch = async |body: Value| {
+            let target = client.id().as_str().into();
+            identity.change_service_principal(&actor(), target, &object(body)).await
+        };
+        let changed = patch(json!({"keyCredentials": [wire(&one)], "notes": "n"})).await.unwrap();
+        assert_eq!((changed.certificates.len(), changed.notes.as_deref()), (1, Some("n")));
+        let kept = json!({"keyId": changed.certificates[0].key_id.to_string()});
+        let changed = patch(json!({"keyCredentials": [kept, wire(&two)]})).await.unwrap();
+        assert_eq!(changed.certificates.len(), 2);
+        let own = identity.find_application(&client.id()).await.unwrap();
+        assert!(own.certificates.is_empty(), "they are the principal's, not the application's");
+        let chosen = patch(json!({"passwordCredentials": [{"secretText": "chosen"}]})).await;
+        assert!(matches!(chosen, Err(IdentityError::Invalid { .. })), "{chosen:?}");
+        assert!(patch(json!({"keyCredentials": []})).await.unwrap().certificates.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn certificates_are_added_and_left_out_by_a_change() {
     let (one, two) = (certificate(100), certificate(200));

@@ -220,12 +220,14 @@ impl Identity {
         target: Target,
         members: &Map<String, Value>,
     ) -> Result<ServicePrincipal, IdentityError> {
-        let tenant = self.tenant().await?.id;
-        let input = (tenant, target, members.clone(), self.stamp(actor));
+        let (tenant, stamp) = (self.tenant().await?.id, self.stamp(actor));
+        let mut members = members.clone();
+        let keys = credentials::KeyChange::take(self, &mut members, crate::timestamp(stamp.at_ms))?;
+        let input = (tenant, target, (members, keys), stamp);
         self.0
             .db
-            .write(input, |tx, (tenant, target, members, stamp)| {
-                change(tx, *tenant, target, members, stamp).boxed()
+            .write(input, |tx, (tenant, target, change_and_keys, stamp)| {
+                change(tx, *tenant, target, change_and_keys, stamp).boxed()
             })
             .await
     }
@@ -279,13 +281,14 @@ async fn change(
     tx: &mut WriteTx,
     tenant: TenantId,
     target: &Target,
-    members: &Map<String, Value>,
+    (members, keys): &(Map<String, Value>, credentials::KeyChange),
     stamp: &Stamp,
 ) -> Result<ServicePrincipal, IdentityError> {
     let before = locked(tx, tenant, target).await?;
     privileges::ensure_may_control(tx, tenant, stamp, before.app_id).await?;
     let mut after = changed(&before, members)?;
     save(tx, &after).await?;
+    keys.apply(tx, tenant, credentials::Client { id: after.id, app_id: after.app_id }, stamp).await?;
     let names: Vec<&str> = members.keys().map(String::as_str).take(40).collect();
     let detail = Some(format!("updated {}", names.join(" ")));
     stamp.record(tx, Action::ServicePrincipalChanged, after.id, detail).await?;
