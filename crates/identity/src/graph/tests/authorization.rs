@@ -149,7 +149,7 @@ fn target(operation: &Operation) -> String {
     if arm { path } else { format!("/v1.0{path}") }
 }
 
-async fn status(session: &Session<'_>, operation: &Operation) -> (StatusCode, String) {
+pub(super) async fn status(session: &Session<'_>, operation: &Operation) -> (StatusCode, String) {
     let builder = session.request(operation.method.clone(), &target(operation));
     let has_body = matches!(operation.method, Method::POST | Method::PATCH | Method::PUT);
     let request = if has_body {

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod batch;
+mod least_privilege;
 mod plans;
 mod principals;
 mod properties;
