@@ -118,7 +118,7 @@ fn mistakes_are_told_together_and_nothing_is_done() {
     assert!(failed.err.contains("c.yml:3") && failed.err.contains("is not there"), "{}", failed.err);
     fs::remove_file(format!("{folder}/c.yml")).unwrap();
     let failed = hilum.run(&["apply", "-f", &folder, "--yes"]);
-    assert!(failed.err.contains("b.json:1: Application 'Bad'"), "{}", failed.err);
+    assert!(failed.err.contains("b.json:1:") && failed.err.contains("Application 'Bad'"), "{}", failed.err);
     assert_eq!(hilum.run(&["app", "list", "--display-name", "Good", "--query", "length(@)"]).out.trim(), "0");
     for (arguments, word) in [
         (["apply", "-f", "/absent.yaml", "--yes"], "absent.yaml"),

@@ -67,7 +67,7 @@ pub use credentials::{
 };
 pub use declarative::{
     ConfigurationError, ConfigurationExport, ConfigurationFile, ConfigurationPlan, DECLARED_MAX, Declaration,
-    DeclaredKind, Desired, Input, LabelSelector, LoadInput, MadeSecret, Manifest, ManifestAppId,
+    DeclaredKind, Desired, Input, LabelSelector, LoadInput, MadeSecret, Manifest, ManifestAppId, Place,
     PlannedAction, PlannedChange, Problem, PropertyChange, SecretTarget, to_yaml,
 };
 pub use deleted::{DeletedKind, DeletedObject};

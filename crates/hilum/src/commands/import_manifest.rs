@@ -78,7 +78,7 @@ fn of(error: ConfigurationError) -> Failure {
 fn failed(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = problems
         .iter()
-        .map(|problem| Problem { file: None, line: None, ..problem.clone() }.to_string())
+        .map(|problem| Problem { file: None, place: None, ..problem.clone() }.to_string())
         .collect();
     Failure::Error(format!("nothing was done: {}", lines.join("; ")))
 }

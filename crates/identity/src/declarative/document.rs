@@ -6,7 +6,7 @@ use hilum_kernel::Secret;
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value};
 
-use super::yaml::{self, Content, Node};
+use super::yaml::{self, Content, Node, Place};
 
 /// Objects of one run. Beyond that a directory is not written by hand; an export can be larger, and is applied in parts.
 pub const DECLARED_MAX: usize = 20_000;
@@ -79,8 +79,8 @@ impl fmt::Display for DeclaredKind {
 pub struct Problem {
     /// The file, where there is one.
     pub file: Option<String>,
-    /// The line in it.
-    pub line: Option<usize>,
+    /// Where in it.
+    pub place: Option<Place>,
     /// The object, e.g. `Application 'Imaging client'`.
     pub object: Option<String>,
     /// What is wrong and how to mend it.
@@ -89,8 +89,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, "{file}:{line}: ")?,
+        match (&self.file, self.place) {
+            (Some(file), Some(place)) => write!(f, "{file}:{place}: ")?,
             (Some(file), None) => write!(f, "{file}: ")?,
             (None, _) => {}
         }
@@ -198,7 +198,7 @@ impl Document {
     pub(super) fn problem(&self, path: &str, text: impl Into<String>) -> Problem {
         Problem {
             file: Some(self.file.to_string()),
-            line: Some(self.node.line_of(path)),
+            place: Some(self.node.place_of(path)),
             object: Some(self.object()),
             text: text.into(),
         }
@@ -312,7 +312,7 @@ impl Reading<'_> {
     fn file(&mut self, file: &ConfigurationFile) {
         let name: Arc<str> = file.name.as_str().into();
         match yaml::read(&file.text, DECLARED_MAX) {
-            Err(mistake) => self.problem(&name, mistake.line, mistake.text),
+            Err(mistake) => self.problem(&name, mistake.place, mistake.text),
             Ok(nodes) => {
                 for node in nodes {
                     self.top(&name, node);
@@ -323,14 +323,14 @@ impl Reading<'_> {
 
     /// A document of a kind, a list of such, or a map of lists.
     fn top(&mut self, file: &Arc<str>, node: Node) {
-        let line = node.line;
+        let place = node.place;
         match node.content {
             Content::List(items) => {
                 for item in items {
                     self.top(file, item);
                 }
             }
-            Content::Scalar(_) => self.problem(file, line, "is no object with a kind"),
+            Content::Scalar(_) => self.problem(file, place, "is no object with a kind"),
             Content::Map(ref members) if members.iter().any(|(name, _)| name == "kind") => {
                 self.of_kind(file, node);
             }
@@ -351,11 +351,11 @@ impl Reading<'_> {
             let lists: Vec<_> = DeclaredKind::ALL.iter().map(|kind| kind.list()).collect();
             let text =
                 format!("'{name}' is no list of objects; there are {}, or give a kind", lists.join(", "));
-            return self.problem(file, list.line, text);
+            return self.problem(file, list.place, text);
         };
-        let line = list.line;
+        let place = list.place;
         let Content::List(items) = list.content else {
-            return self.problem(file, line, format!("{name} must be a list"));
+            return self.problem(file, place, format!("{name} must be a list"));
         };
         for mut item in items {
             match (&mut item.content, labels) {
@@ -375,17 +375,17 @@ impl Reading<'_> {
         let Some(kind) = DeclaredKind::ALL.iter().find(|kind| Some(kind.as_str()) == word.as_str()) else {
             let kinds: Vec<_> = DeclaredKind::ALL.iter().map(|kind| kind.as_str()).collect();
             let text = format!("{word} is no kind; there are {}", kinds.join(", "));
-            return self.problem(file, node.line_of("kind"), text);
+            return self.problem(file, node.place_of("kind"), text);
         };
         self.document(file, *kind, node);
     }
 
     fn document(&mut self, file: &Arc<str>, kind: DeclaredKind, node: Node) {
         if self.documents.len() >= DECLARED_MAX {
-            return self.problem(file, node.line, format!("there may be at most {DECLARED_MAX} objects"));
+            return self.problem(file, node.place, format!("there may be at most {DECLARED_MAX} objects"));
         }
         let Value::Object(mut members) = node.to_value() else {
-            return self.problem(file, node.line, format!("{kind} must be an object"));
+            return self.problem(file, node.place, format!("{kind} must be an object"));
         };
         members.remove("kind");
         let name = name_of(kind, &members);
@@ -470,9 +470,9 @@ impl Reading<'_> {
         Ok(DeclaredPassword { text, must_change })
     }
 
-    fn problem(&mut self, file: &Arc<str>, line: usize, text: impl Into<String>) {
+    fn problem(&mut self, file: &Arc<str>, place: Place, text: impl Into<String>) {
         let file = Some(file.to_string());
-        self.problems.push(Problem { file, line: Some(line), object: None, text: text.into() });
+        self.problems.push(Problem { file, place: Some(place), object: None, text: text.into() });
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) use labels::STATEMENTS;
 pub use manifest::{Manifest, ManifestAppId};
 pub use plan::{ConfigurationPlan, PlannedAction, PlannedChange, PropertyChange};
 pub use write::to_yaml;
+pub use yaml::Place;
 
 /// Objects and labels read at once. Databases allow thousands of values in a statement.
 const PAGE: usize = 500;

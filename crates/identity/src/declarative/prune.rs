@@ -39,7 +39,7 @@ pub(super) async fn prune(run: &mut Run<'_>) -> Result<(), ConfigurationError> {
                 }),
                 Err(error @ IdentityError::Invalid { .. }) => run.problem(Problem {
                     file: None,
-                    line: None,
+                    place: None,
                     object: Some(format!("{kind} '{id}'")),
                     text: format!("cannot be pruned: {error}"),
                 }),

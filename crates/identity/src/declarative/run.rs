@@ -110,7 +110,7 @@ pub(super) async fn run(tx: &mut WriteTx, means: &Means) -> Result<Outcome, Conf
         let plan = ConfigurationPlan { changes: run.changes, warnings: run.warnings };
         Ok(Outcome { plan, secrets: run.secrets })
     } else {
-        run.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        run.problems.sort_by(|a, b| (&a.file, a.place).cmp(&(&b.file, b.place)));
         Err(ConfigurationError::Problems(run.problems))
     }
 }

@@ -3,9 +3,9 @@
 //! Aliases are copied, and the copies count: a "billion laughs" document stops at [`NODES_MAX`]. Tags other than the
 //! core schema's, merge keys and keys that are no text are refused, as they have no meaning in a directory.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
 
 /// Values of one file, copies of aliases included: ten thousand applications with all they have stay below.
@@ -16,10 +16,31 @@ const DEPTH_MAX: usize = 32;
 /// No object of the directory has more members than that; keys are compared with all before them.
 const MEMBERS_MAX: usize = 1000;
 
-/// A value and the line on which it starts.
+/// Where something stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The letter of the line, from 1.
+    pub column: usize,
+}
+
+impl Place {
+    fn of(marker: &Marker) -> Self {
+        Self { line: marker.line(), column: marker.col() + 1 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A value and the place at which it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    pub(super) line: usize,
+    pub(super) place: Place,
     pub(super) content: Content,
 }
 
@@ -34,13 +55,13 @@ pub(super) enum Content {
 /// Why a file cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
-    pub(super) line: usize,
+    pub(super) place: Place,
     pub(super) text: String,
 }
 
 impl Mistake {
-    fn new(line: usize, text: impl Into<String>) -> Self {
-        Self { line, text: text.into() }
+    fn new(place: Place, text: impl Into<String>) -> Self {
+        Self { place, text: text.into() }
     }
 }
 
@@ -62,10 +83,10 @@ impl Node {
         members.iter().find(|(member, _)| member == name).map(|(_, node)| node)
     }
 
-    /// The line of the deepest part of a path like `web.redirectUris` that is written.
-    pub(super) fn line_of(&self, path: &str) -> usize {
+    /// The place of the deepest part of a path like `web.redirectUris` that is written.
+    pub(super) fn place_of(&self, path: &str) -> Place {
         let mut node = self;
-        let mut line = self.line;
+        let mut place = self.place;
         for name in path.split(['.', '/', '[', ']']).filter(|name| !name.is_empty()) {
             let next = match &node.content {
                 Content::Map(_) => node.member(name),
@@ -73,10 +94,10 @@ impl Node {
                 Content::Scalar(_) => None,
             };
             let Some(next) = next else { break };
-            line = next.line;
+            place = next.place;
             node = next;
         }
-        line
+        place
     }
 }
 
@@ -88,7 +109,7 @@ pub(super) fn read(text: &str, documents_max: usize) -> Result<Vec<Node>, Mistak
         reader.take(event, span)?;
         if reader.documents.len() > documents_max {
             return Err(Mistake::new(
-                span.start.line(),
+                Place::of(&span.start),
                 format!("there may be at most {documents_max} documents"),
             ));
         }
@@ -97,12 +118,12 @@ pub(super) fn read(text: &str, documents_max: usize) -> Result<Vec<Node>, Mistak
 }
 
 fn scan_error(error: &ScanError) -> Mistake {
-    Mistake::new(error.marker().line(), format!("is no YAML: {}", error.info()))
+    Mistake::new(Place::of(error.marker()), format!("is no YAML: {}", error.info()))
 }
 
 /// A collection that is being read.
 struct Open {
-    line: usize,
+    place: Place,
     anchor: usize,
     part: Part,
 }
@@ -122,15 +143,17 @@ struct Reader {
 
 impl Reader {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
-        let line = span.start.line();
+        let place = Place::of(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = scalar(&text, style, tag.as_deref()).map_err(|text| Mistake::new(line, text))?;
-                self.add(Node { line, content: Content::Scalar(value) }, anchor, 1)
+                let value = scalar(&text, style, tag.as_deref()).map_err(|text| Mistake::new(place, text))?;
+                self.add(Node { place, content: Content::Scalar(value) }, anchor, 1)
             }
-            Event::SequenceStart(anchor, tag) => self.enter(line, anchor, tag.as_deref(), Part::List(vec![])),
+            Event::SequenceStart(anchor, tag) => {
+                self.enter(place, anchor, tag.as_deref(), Part::List(vec![]))
+            }
             Event::MappingStart(anchor, tag) => {
-                self.enter(line, anchor, tag.as_deref(), Part::Map { members: vec![], key: None })
+                self.enter(place, anchor, tag.as_deref(), Part::Map { members: vec![], key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.leave(),
             Event::Alias(anchor) => {
@@ -138,8 +161,8 @@ impl Reader {
                     .anchors
                     .get(&anchor)
                     .cloned()
-                    .ok_or_else(|| Mistake::new(line, "refers to an anchor that is not complete"))?;
-                node.line = line;
+                    .ok_or_else(|| Mistake::new(place, "refers to an anchor that is not complete"))?;
+                node.place = place;
                 self.add(node, 0, size)
             }
             Event::DocumentStart(_) => {
@@ -150,32 +173,32 @@ impl Reader {
         }
     }
 
-    fn enter(&mut self, line: usize, anchor: usize, tag: Option<&Tag>, part: Part) -> Result<(), Mistake> {
+    fn enter(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, part: Part) -> Result<(), Mistake> {
         if self.open.len() >= DEPTH_MAX {
-            return Err(Mistake::new(line, format!("is nested deeper than {DEPTH_MAX}")));
+            return Err(Mistake::new(place, format!("is nested deeper than {DEPTH_MAX}")));
         }
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-            return Err(Mistake::new(line, format!("the tag {tag} has no meaning here")));
+            return Err(Mistake::new(place, format!("the tag {tag} has no meaning here")));
         }
-        self.open.push(Open { line, anchor, part });
+        self.open.push(Open { place, anchor, part });
         Ok(())
     }
 
     fn leave(&mut self) -> Result<(), Mistake> {
-        let Some(Open { line, anchor, part }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { place, anchor, part }) = self.open.pop() else { return Ok(()) };
         let content = match part {
             Part::List(items) => Content::List(items),
             Part::Map { members, .. } => Content::Map(members),
         };
-        self.add(Node { line, content }, anchor, 1)
+        self.add(Node { place, content }, anchor, 1)
     }
 
     /// Puts a finished value where it belongs. `size` is how many values it adds to the file.
     fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Mistake> {
-        let line = node.line;
+        let place = node.place;
         self.nodes = self.nodes.saturating_add(size);
         if self.nodes > NODES_MAX {
-            return Err(Mistake::new(line, format!("there may be at most {NODES_MAX} values in a file")));
+            return Err(Mistake::new(place, format!("there may be at most {NODES_MAX} values in a file")));
         }
         if anchor > 0 {
             let size = count(&node);
@@ -198,25 +221,26 @@ impl Reader {
 }
 
 fn new_key(members: &[(String, Node)], node: Node) -> Result<String, Mistake> {
-    let line = node.line;
+    let place = node.place;
     let name = match node.content {
         Content::Scalar(Value::String(name)) => name,
         Content::Scalar(Value::Bool(truth)) => truth.to_string(),
         Content::Scalar(Value::Number(number)) => number.to_string(),
         Content::Scalar(_) | Content::List(_) | Content::Map(_) => {
-            return Err(Mistake::new(line, "a name must be a text"));
+            return Err(Mistake::new(place, "a name must be a text"));
         }
     };
     if name == "<<" {
-        return Err(Mistake::new(line, "merge keys (<<) are not part of YAML 1.2"));
+        return Err(Mistake::new(place, "merge keys (<<) are not part of YAML 1.2"));
     }
     if members.len() >= MEMBERS_MAX {
-        return Err(Mistake::new(line, format!("there may be at most {MEMBERS_MAX} members")));
+        return Err(Mistake::new(place, format!("there may be at most {MEMBERS_MAX} members")));
     }
     match members.iter().find(|(member, _)| *member == name) {
-        Some((_, first)) => {
-            Err(Mistake::new(line, format!("'{name}' stands here again, first on line {}", first.line)))
-        }
+        Some((_, first)) => Err(Mistake::new(
+            place,
+            format!("'{name}' stands here again, first on line {}", first.place.line),
+        )),
         None => Ok(name),
     }
 }
@@ -290,10 +314,11 @@ mod tests {
         let all =
             read("---\nkind: A\nweb:\n  redirectUris:\n  - one\n  - two\n---\n\n---\nkind: B\n", 10).unwrap();
         assert_eq!(all.len(), 2);
-        assert_eq!(all[0].line_of("web.redirectUris"), 5, "a list starts with its first item");
-        assert_eq!(all[0].line_of("web.redirectUris[1]"), 6);
-        assert_eq!(all[0].line_of("web.nothing"), 4);
-        assert_eq!(all[1].line_of("kind"), 10);
+        assert_eq!(all[0].place_of("web.redirectUris").line, 5, "a list starts with its first item");
+        assert_eq!(all[0].place_of("web.redirectUris[1]").line, 6);
+        assert_eq!(all[0].place_of("web.nothing").line, 4);
+        assert_eq!(all[1].place_of("kind").line, 10);
+        assert_eq!(all[0].place_of("web.redirectUris[1]"), Place { line: 6, column: 5 });
     }
 
     #[test]
@@ -322,7 +347,7 @@ mod tests {
         ] {
             let mistake = read(text, 10).unwrap_err();
             assert!(mistake.text.contains(part), "{text}: {mistake:?}");
-            assert_eq!(mistake.line, line, "{text}: {mistake:?}");
+            assert_eq!(mistake.place.line, line, "{text}: {mistake:?}");
         }
         assert!(read("---\na: 1\n---\nb: 2\n", 1).is_err());
         assert_eq!(read("# nothing\n", 1).unwrap(), []);
