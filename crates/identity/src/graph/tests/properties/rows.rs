@@ -15,6 +15,8 @@ use crate::oauth::tests::Answer;
 const WRITTEN_ELSEWHERE: &[(Noun, &str)] = &[
     (Noun::Application, "keyCredentials"),
     (Noun::Application, "passwordCredentials"),
+    (Noun::ServicePrincipal, "keyCredentials"),
+    (Noun::ServicePrincipal, "passwordCredentials"),
     (Noun::KeyCredential, "key"),
 ];
 
