@@ -1,7 +1,7 @@
 //! The expiry watch: client secrets and certificates that end within 30 days, a week, a day, or have ended.
 //!
-//! Once a day a job looks at them. A credential is told of once at each threshold that it crosses: a log line and an
-//! audit event; the next day's look is silent about it. The gauge and `hilum doctor` always show how things stand.
+//! Four times a day a job looks at them. A credential is told of once at each threshold that it crosses: a log line and
+//! an audit event; the next look is silent about it. The gauge and `hilum doctor` always show how things stand.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// Credentials read at once.
 const PAGE: usize = 1000;
+/// Well below the narrowest threshold: a look a day could come a moment early, and the next one after the end.
+const EVERY: SignedDuration = SignedDuration::from_hours(6);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// How near the end is: the narrowest that holds.
@@ -204,13 +206,13 @@ async fn tell(
     Ok(told)
 }
 
-/// The daily look.
+/// The look.
 pub(crate) struct ExpiryWatch(pub(crate) Identity);
 
 impl ExpiryWatch {
     const KIND: &'static str = "identity.expiry_watch";
     /// When it is due.
-    pub(crate) const SCHEDULE: Schedule = Schedule { kind: Self::KIND, every: DAY };
+    pub(crate) const SCHEDULE: Schedule = Schedule { kind: Self::KIND, every: EVERY };
 }
 
 impl JobHandler for ExpiryWatch {
