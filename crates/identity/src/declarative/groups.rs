@@ -24,13 +24,15 @@ const NICKNAME_CHARS_MAX: usize = 64;
 pub(super) async fn group(run: &mut Run<'_>, at: usize) -> Result<(), Trouble> {
     let document = run.document_at(at)?;
     let mut members = document.members.clone();
-    members.remove("members");
-    members.remove("owners");
+    for apart in ["id", "members", "owners"] {
+        members.remove(apart);
+    }
     let means = run.means;
     let tenant = means.tenant.id;
     let Some(found) = find(run, document).await? else {
         complete(document, &mut members)?;
-        let made = means.identity.new_group(&members, crate::timestamp(means.stamp.at_ms))?;
+        let mut made = means.identity.new_group(&members, crate::timestamp(means.stamp.at_ms))?;
+        made.id = declared_id(document)?.unwrap_or(made.id);
         let key = made.id.to_string();
         run.claim(document, &key)?;
         let nothing = groups::BoundObjects::default();
@@ -51,16 +53,25 @@ pub(super) async fn group(run: &mut Run<'_>, at: usize) -> Result<(), Trouble> {
 
 async fn find(run: &mut Run<'_>, document: &Document) -> Result<Option<Group>, Trouble> {
     let tenant = run.tenant();
+    if let Some(id) = declared_id(document)? {
+        return Ok(groups::by_id(run.tx, tenant, id).await?);
+    }
     if let Some(name) = document.optional("uniqueName")? {
         return Ok(groups::by_unique_name(run.tx, tenant, name).await?);
     }
     let name = document.required("displayName")?;
     let mut found = groups::by_name(run.tx, tenant, name).await?;
     if found.len() > 1 {
-        let text = format!("several groups are named '{name}': say which by uniqueName");
+        let text = format!("several groups are named '{name}': say which by id or uniqueName");
         return Err(document.problem("displayName", text).into());
     }
     Ok(found.pop())
+}
+
+/// Tells groups of one name apart.
+fn declared_id(document: &Document) -> Result<Option<GroupId>, Trouble> {
+    let Some(text) = document.optional("id")? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| document.problem("id", "id must be a GUID").into())
 }
 
 /// What Graph wants said and what is always the same here.

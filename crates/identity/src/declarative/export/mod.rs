@@ -207,6 +207,9 @@ impl ConfigurationExport {
         let mut items = Vec::with_capacity(page.items.len());
         for group in page.items {
             let mut members = declared_groups::declared(&group);
+            if !self.is_unique(&group).await? {
+                members.insert("id".to_owned(), group.id.to_string().into());
+            }
             for relation in [Relation::Owners, Relation::Members] {
                 let mut names = Vec::new();
                 for edge in groups::edges(&mut self.tx, group.id, relation, None, EDGES_MAX).await? {
@@ -217,6 +220,12 @@ impl ConfigurationExport {
             items.push(Item { id: group.id.to_string(), name: group.display_name, members });
         }
         Ok((items, page.next))
+    }
+
+    /// Whether a group can be told by its name: Graph lets several have one.
+    async fn is_unique(&mut self, group: &Group) -> Result<bool, IdentityError> {
+        let (tx, tenant) = (&mut self.tx, self.tenant.id);
+        Ok(group.unique_name.is_some() || groups::by_name(tx, tenant, &group.display_name).await?.len() == 1)
     }
 
     fn without_custom_roles(&self, application: &mut Application) {
@@ -308,10 +317,10 @@ impl ConfigurationExport {
                 let found = users::lookup(tx, tenant, &id.to_string()).await?;
                 found.map(|user| user.user_principal_name)
             }
-            PrincipalKind::Group => {
-                let found = groups::by_id(tx, tenant, GroupId::new(id.uuid())).await?;
-                found.map(|group| format!("group:{}", group_name(&group)))
-            }
+            PrincipalKind::Group => match groups::by_id(tx, tenant, GroupId::new(id.uuid())).await? {
+                Some(group) if self.is_unique(&group).await? => Some(format!("group:{}", group_name(&group))),
+                found => found.map(|group| format!("group:{}", group.id)),
+            },
         })
     }
 }

@@ -32,7 +32,8 @@ fn many() -> String {
             "---\nlabels: {{site: north, row: '{at}'}}\n\
              roleDefinitions: [{{roleName: Role {at}, dataActions: [Microsoft.HealthcareApis/workspaces/dicomservices/resources/read]}}]\n\
              users: [{{userPrincipalName: u{at}@contoso.local, displayName: Same}}]\n\
-             groups: [{{displayName: Group {at}, members: [u{at}@contoso.local]}}]\n\
+             groups: [{{displayName: Group {at}, members: [u{at}@contoso.local]}},\n\
+             \u{20} {{id: 2000000{at}-0000-4000-8000-000000000000, displayName: Twin, members: [u{at}@contoso.local]}}]\n\
              applications: [{{displayName: App {at}, owners: [u{at}@contoso.local]}},\n\
              \u{20} {{appId: 1000000{at}-0000-4000-8000-000000000000, displayName: Twice}}]\n\
              servicePrincipals: [{{application: App {at}}}]\n\
