@@ -180,6 +180,15 @@ fn an_export_moves_to_another_installation() {
     let text = other.run(&["export-config"]);
     assert_eq!(text.out, fs::read_to_string(&exported).unwrap());
     assert!(!text.out.contains("secret"), "{}", text.out);
-    let json = other.run(&["export-config", "-o", "json", "--query", "[0].kind"]);
-    assert!(json.out.contains("\"kind\""), "{}", json.out);
+    let json = other.run(&["export-config", "-o", "json"]);
+    let documents: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(documents.len(), text.out.lines().filter(|line| *line == "---").count());
+    assert!(documents.iter().all(|document| document["kind"].is_string()), "{}", json.out);
+    let as_json = write(folder.path(), "export.json", &json.out);
+    let same = other.run(&["apply", "-f", &as_json]);
+    assert_eq!((same.out.trim(), same.code), ("No changes: everything is as declared.", 0), "{}", same.err);
+    let left = fs::read_dir(folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "new"));
+    assert_eq!(left.count(), 0, "what is written beside a file takes its place");
 }
