@@ -35,5 +35,7 @@ pub use openapi::openapi;
 pub use request::ApiVersion;
 
 /// This crate's tables.
-pub const MIGRATIONS: hilum_storage::db::Migrations =
-    hilum_storage::db::Migrations { owner: "dicom", steps: &[index::schema::INDEX] };
+pub const MIGRATIONS: hilum_storage::db::Migrations = hilum_storage::db::Migrations {
+    owner: "dicom",
+    steps: &[index::schema::INDEX, index::schema::NAME_SUFFIXES],
+};

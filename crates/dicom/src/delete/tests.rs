@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dicom_dictionary_std::tags;
 use futures::future::join_all;
 
 use super::purge::{OrphanSweep, Purge};
@@ -35,6 +36,35 @@ async fn three_levels_and_emptied_parents() {
         // Deleted and stored again at once, with the same UIDs.
         archive.store(&[file(3, 1)]).await;
         assert_eq!(archive.get("/v2/studies/1.2").accept("*/*").send().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn suffixes_of_names_live_as_long_as_the_names() {
+    const SUFFIXES: &str = "SELECT COUNT(*) FROM name_suffix WHERE attribute = 1048592";
+    const DISTINCT_WORDS: &str = "SELECT COUNT(DISTINCT word) FROM name_suffix WHERE attribute = 1048592";
+    for archive in TestArchive::all().await {
+        let named = |study: &str, n: u32, name: &str| {
+            File::new(study, &format!("{study}.1"), &format!("{study}.1.{n}")).text(
+                tags::PATIENT_NAME,
+                "PN",
+                name,
+            )
+        };
+        archive.store(&[named("1.2", 1, "Muster^Eva"), named("1.3", 1, "Muster^Adam")]).await;
+        assert_eq!(archive.count(SUFFIXES).await, 6 + 3 + 4);
+        // The newest instance's name wins, and the other study keeps what it shares.
+        archive.store(&[named("1.2", 2, "Meister^Eva")]).await;
+        assert_eq!(archive.count(SUFFIXES).await, 6 + 3 + 4 + 7);
+        archive.store(&[named("1.3", 2, "Nowak^Adam")]).await;
+        assert_eq!(archive.count(DISTINCT_WORDS).await, 4, "nobody is called Muster any more");
+        assert_eq!(archive.delete("/v2/studies/1.2").await, 204);
+        assert_eq!(archive.count(SUFFIXES).await, 5 + 4);
+        assert_eq!(archive.delete("/v2/studies/1.3").await, 204);
+        assert_eq!(archive.count("SELECT COUNT(*) FROM name_suffix").await, 0);
+        // A word of unreasonable length is no reason for unreasonable many rows.
+        archive.store(&[named("1.4", 1, &"x".repeat(300))]).await;
+        assert!(archive.count(SUFFIXES).await <= 256);
     }
 }
 

@@ -1,11 +1,11 @@
-//! Making stored instances visible: rows, counters, words for fuzzy search, change feed; one transaction for all.
+//! Making stored instances visible: rows, counters, words of names, change feed; one transaction for all.
 
 use std::collections::BTreeMap;
 
 use hilum_kernel::{InstanceUid, PartitionKey, SeriesKey, SeriesUid, StudyKey, StudyUid, Watermark};
 use hilum_storage::db::{self, DbError, Row, Value, WriteTx};
 
-use super::sql;
+use super::{names, sql};
 use crate::change_feed::{self, Entry};
 
 /// DICOM JSON members by tag, each the text of one member's value.
@@ -204,7 +204,7 @@ async fn read_or_create(
         let mut values: Vec<Value> = vec![key.into(), partition.into(), (&new.study).into(), members.into()];
         values.extend(new.study_row.columns.iter().cloned());
         tx.execute(sql::INSERT_STUDY, &values).await?;
-        insert_words(tx, partition, key, &new.name_words).await?;
+        names::insert(tx, partition, key, &new.name_words).await?;
         (key, new.study_row.members.clone(), None)
     };
     let (series, series_members) = if let Some(known) = series {
@@ -280,30 +280,13 @@ async fn merge_parents(
         let mut values: Vec<Value> = vec![parents.study.into(), write_members(&parents.study_members).into()];
         values.extend(new.study_row.columns.iter().cloned());
         tx.execute(sql::MERGE_STUDY, &values).await?;
-        insert_words(tx, partition, parents.study, &new.name_words).await?;
+        names::replace(tx, partition, parents.study, &new.name_words).await?;
     }
     if merge(&mut parents.series_members, &new.series_row.members) {
         let mut values: Vec<Value> =
             vec![parents.series.into(), write_members(&parents.series_members).into()];
         values.extend(new.series_row.columns.iter().cloned());
         tx.execute(sql::MERGE_SERIES, &values).await?;
-    }
-    Ok(())
-}
-
-async fn insert_words(
-    tx: &mut WriteTx,
-    partition: PartitionKey,
-    study: StudyKey,
-    names: &[NameWords],
-) -> Result<(), DbError> {
-    for name in names.iter().filter(|name| !name.words.is_empty()) {
-        let attribute = i64::from(name.attribute);
-        tx.execute(sql::DELETE_WORDS, &[study.into(), attribute.into()]).await?;
-        for word in &name.words {
-            let row = [partition.into(), attribute.into(), word.into(), study.into()];
-            tx.execute(sql::INSERT_WORD, &row).await?;
-        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod attributes;
 pub(crate) mod insert;
 pub(crate) mod lookup;
 pub mod metadata;
+mod names;
 pub(crate) mod query;
 pub(crate) mod remove;
 pub(crate) mod schema;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hilum_kernel::{PartitionKey, Watermark};
 use hilum_storage::db::{DbError, ReadTx, WriteTx};
 
-use super::{lookup::Target, sql};
+use super::{lookup::Target, names, sql};
 use crate::change_feed::{self, Entry};
 
 /// When a removal happens and when the files go.
@@ -75,7 +75,7 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         tx.execute(sql::RECOUNT_STUDY, &[key.into()]).await?;
         tx.execute(sql::DELETE_EMPTY_SERIES, &[key.into()]).await?;
         tx.execute(sql::DELETE_EMPTY_STUDY, &[key.into()]).await?;
-        tx.execute(sql::DELETE_STUDY_WORDS, &[key.into()]).await?;
+        names::forget(tx, key).await?;
     }
     Ok(u64::try_from(count).unwrap_or_default())
 }

@@ -77,3 +77,20 @@ pub(crate) const INDEX: Migration = Migration {
     CREATE INDEX purge_by_blob ON purge (blob_key)
     ",
 };
+
+/// What words of person names end with. Also of the words that are there already.
+pub(crate) const NAME_SUFFIXES: Migration = Migration {
+    number: 2,
+    name: "name_suffixes",
+    sql: "
+    CREATE TABLE name_suffix (
+        partition_key BIGINT NOT NULL, attribute BIGINT NOT NULL, suffix TEXT NOT NULL, word TEXT NOT NULL,
+        PRIMARY KEY (partition_key, attribute, suffix, word));
+    CREATE INDEX name_suffix_word ON name_suffix (partition_key, attribute, word);
+    INSERT INTO name_suffix (partition_key, attribute, suffix, word)
+    WITH RECURSIVE start(partition_key, attribute, word, at) AS (
+        SELECT DISTINCT partition_key, attribute, word, 1 FROM study_name_word
+        UNION ALL SELECT partition_key, attribute, word, at + 1 FROM start WHERE at < LENGTH(word) AND at < 256)
+    SELECT DISTINCT partition_key, attribute, SUBSTR(word, at, 64), word FROM start
+    ",
+};

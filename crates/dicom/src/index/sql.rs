@@ -59,6 +59,19 @@ pub(crate) const INSERT_DETAIL: Sql =
 pub(crate) const DELETE_WORDS: Sql = "DELETE FROM study_name_word WHERE study_key = $1 AND attribute = $2";
 pub(crate) const INSERT_WORD: Sql = "INSERT INTO study_name_word (partition_key, attribute, word, study_key)
     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+// The suffixes of a word that no study has yet, the longest first: from its first 256 characters, 64 of each.
+pub(crate) const INSERT_SUFFIXES: Sql = "INSERT INTO name_suffix (partition_key, attribute, suffix, word)
+    WITH RECURSIVE start(at) AS (
+        SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM study_name_word w
+            WHERE w.partition_key = $1 AND w.attribute = $2 AND w.word = $3)
+        UNION ALL SELECT at + 1 FROM start WHERE at < LENGTH($3) AND at < 256)
+    SELECT $1, $2, SUBSTR($3, at, 64), $3 FROM start WHERE 1 = 1 ON CONFLICT DO NOTHING";
+pub(crate) const DELETE_SUFFIXES: Sql =
+    "DELETE FROM name_suffix WHERE partition_key = $1 AND attribute = $2 AND word = $3
+    AND NOT EXISTS (SELECT 1 FROM study_name_word w
+        WHERE w.partition_key = $1 AND w.attribute = $2 AND w.word = $3)";
+pub(crate) const WORDS_OF_STUDY: Sql =
+    "SELECT partition_key, attribute, word FROM study_name_word WHERE study_key = $1";
 
 // One instance by its three UIDs; the frame index only where it is wanted.
 pub(crate) const FIND_INSTANCE: Sql =
@@ -134,6 +147,9 @@ pub(crate) const ALL: &[Sql] = &[
     INSERT_DETAIL,
     DELETE_WORDS,
     INSERT_WORD,
+    INSERT_SUFFIXES,
+    DELETE_SUFFIXES,
+    WORDS_OF_STUDY,
     FIND_INSTANCE,
     LIST_SERIES_INSTANCES,
     LIST_STUDY_INSTANCES,

@@ -7,7 +7,7 @@ use crate::{
     dataset::{attributes::name_words, folded},
     index::{
         Matching,
-        query::{Column, Condition, Matcher, Pattern, Test},
+        query::{Column, Condition, Matcher, Pattern, Place, Test},
     },
 };
 
@@ -20,6 +20,8 @@ const VALUE_CHARS_MAX: usize = 1_024;
 const UIDS_MAX: usize = 256;
 /// Words of one fuzzy value. Beyond: 400.
 const WORDS_MAX: usize = 16;
+/// The index holds so much of what words end with.
+const SUFFIX_CHARS_MAX: usize = 64;
 
 /// Adds the conditions that the value means. None where it matches everything.
 pub(super) fn conditions(
@@ -109,6 +111,10 @@ fn person_name(out: &mut Vec<Condition>, column: Column, attribute: u32, value: 
     // The first group is alphabetic, so that ASCII is found at the beginning of the value.
     if whole.is_ascii() || whole.contains('=') {
         if has_wildcard(value) || whole.contains('=') {
+            let pattern = Pattern::parse(value, folded);
+            if pattern.literal_prefix().is_empty() {
+                contained(out, attribute, &pattern);
+            }
             return text(out, column, value);
         }
         out.push(Condition::Column { column, test: Test::Name(whole) });
@@ -116,11 +122,22 @@ fn person_name(out: &mut Vec<Condition>, column: Column, attribute: u32, value: 
     }
     let pattern = Pattern::parse(value, folded);
     // Whatever group matches, the words before the first wildcard are in it.
-    let exact = !has_wildcard(value);
-    for word in name_words(&pattern.literal_prefix()) {
-        out.push(Condition::Word { attribute, word, exact });
+    let place = if has_wildcard(value) { Place::Beginning } else { Place::Whole };
+    let words = name_words(&pattern.literal_prefix());
+    if words.is_empty() {
+        contained(out, attribute, &pattern);
     }
+    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, place }));
     out.push(Condition::Filter { column, matcher: Matcher::Groups(pattern) });
+}
+
+/// A pattern that begins with a wildcard: what it says most of must be in one of the name's words.
+fn contained(out: &mut Vec<Condition>, attribute: u32, pattern: &Pattern) {
+    let words = pattern.literals().into_iter().flat_map(|literal| name_words(&literal));
+    if let Some(longest) = words.max_by_key(|word| word.chars().count()) {
+        let word = longest.chars().take(SUFFIX_CHARS_MAX).collect();
+        out.push(Condition::Word { attribute, word, place: Place::Anywhere });
+    }
 }
 
 /// Azure: each word begins a word of the name.
@@ -136,7 +153,7 @@ fn words(out: &mut Vec<Condition>, target: &Target, attribute: u32, value: &str)
     if words.len() > WORDS_MAX {
         return Err(SearchError::TooManyWords { keyword: target.keyword(), max: WORDS_MAX });
     }
-    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, exact: false }));
+    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, place: Place::Beginning }));
     Ok(())
 }
 

@@ -95,14 +95,25 @@ impl Column {
 pub(crate) enum Condition {
     /// The column's value passes the test.
     Column { column: Column, test: Test },
-    /// The study has a name with such a word, for fuzzy matching.
-    Word { attribute: u32, word: String, exact: bool },
+    /// The study has a name with such a word.
+    Word { attribute: u32, word: String, place: Place },
     /// The study has a series of one of these modalities, given folded.
     ModalityInStudy(Vec<String>),
     /// The study has a series whose modality matches.
     ModalityLike(Pattern),
     /// Tested in Rust on the candidates that the other conditions leave.
     Filter { column: Column, matcher: Matcher },
+}
+
+/// Where in a name's word a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is the word.
+    Whole,
+    /// The word begins with it.
+    Beginning,
+    /// The word contains it. Only finds candidates: a [`Condition::Filter`] goes with it.
+    Anywhere,
 }
 
 /// A test that the database makes.

@@ -51,6 +51,15 @@ impl Pattern {
             .collect()
     }
 
+    /// What stands between the wildcards, in order.
+    pub(crate) fn literals(&self) -> Vec<String> {
+        let runs = self.tokens.split(|token| !matches!(token, Token::Char(_)));
+        let text = |run: &[Token]| {
+            run.iter().filter_map(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect()
+        };
+        runs.filter(|run| !run.is_empty()).map(text).collect()
+    }
+
     /// Whether it is a prefix and one star.
     pub(crate) fn is_prefix_only(&self) -> bool {
         let wildcards = |token: &Token| !matches!(token, Token::Char(_));
@@ -144,6 +153,8 @@ mod tests {
         assert!(!pattern("a?*").is_prefix_only() && !pattern("ab").is_prefix_only());
         assert!(pattern("***").is_universal());
         assert_eq!(pattern("ab?c").literal_prefix(), "ab");
+        assert_eq!(pattern("*ab?c**d e").literals(), ["ab", "c", "d e"]);
+        assert!(pattern("*?").literals().is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use hilum_storage::db::{Sql, Statement};
 
-use super::{Access, Column, Condition, Index, Level, Matcher, Query, Test, Wanted, pattern};
+use super::{Access, Column, Condition, Index, Level, Matcher, Place, Query, Test, Wanted, pattern};
 
 /// The different modalities of a partition, each found by one step into the index. One more than the limit.
 pub(super) const MODALITIES: Sql = "WITH RECURSIVE step(modality) AS (
@@ -75,9 +75,9 @@ pub(super) fn count(query: &Query, number: usize, most: u32) -> Option<Statement
                 .push(" AND ");
             column_test(&mut statement, *column, test, Form::Indexed);
         }
-        Condition::Word { attribute, word, exact } => {
+        Condition::Word { attribute, word, place } => {
             statement.push("study_name_word WHERE partition_key = ").bind(query.partition).push(" AND ");
-            word_test(&mut statement, *attribute, word, *exact);
+            word_test(&mut statement, query, (*attribute, word, *place));
         }
         Condition::ModalityInStudy(modalities) => {
             statement.push("series WHERE partition_key = ").bind(query.partition).push(" AND modality ");
@@ -299,21 +299,24 @@ enum Form {
 
 fn push_condition(statement: &mut Statement, query: &Query, condition: &Condition, form: Form) {
     match (condition, form) {
+        // Filters are tested in Rust, and test more than a part of a word; patterns of modalities were resolved before.
+        (Condition::ModalityLike(_) | Condition::Filter { .. }, _)
+        | (Condition::Word { place: Place::Anywhere, .. }, Form::Unindexed) => {}
         (Condition::Column { column, test }, _) => {
             statement.push(" AND ");
             column_test(statement, *column, test, form);
         }
-        (Condition::Word { attribute, word, exact }, Form::Indexed) => {
+        (Condition::Word { attribute, word, place }, Form::Indexed) => {
             statement.push(
                 " AND study.study_key IN (SELECT study_key FROM study_name_word WHERE partition_key = ",
             );
             statement.bind(query.partition).push(" AND ");
-            word_test(statement, *attribute, word, *exact);
+            word_test(statement, query, (*attribute, word, *place));
             statement.push(")");
         }
-        (Condition::Word { attribute, word, exact }, Form::Unindexed) => {
+        (Condition::Word { attribute, word, place }, Form::Unindexed) => {
             statement.push(" AND EXISTS (SELECT 1 FROM study_name_word WHERE study_name_word.study_key = study.study_key AND ");
-            word_test(statement, *attribute, word, *exact);
+            word_test(statement, query, (*attribute, word, *place));
             statement.push(")");
         }
         (Condition::ModalityInStudy(modalities), Form::Indexed) => {
@@ -330,8 +333,6 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
             one_of(statement, modalities);
             statement.push(")");
         }
-        // Filters are tested in Rust; patterns of modalities were resolved before.
-        (Condition::ModalityLike(_) | Condition::Filter { .. }, _) => {}
     }
 }
 
@@ -389,15 +390,26 @@ fn column_test(statement: &mut Statement, column: Column, test: &Test, form: For
     }
 }
 
-fn word_test(statement: &mut Statement, attribute: u32, word: &str, exact: bool) {
+fn word_test(statement: &mut Statement, query: &Query, (attribute, word, place): (u32, &str, Place)) {
     statement.push("attribute = ").bind(attribute);
-    if exact {
-        statement.push(" AND word = ").bind(word);
-        return;
+    match place {
+        Place::Whole => {
+            statement.push(" AND word = ").bind(word);
+        }
+        Place::Beginning => begins_with(statement, " AND word ", word),
+        Place::Anywhere => {
+            statement.push(" AND word IN (SELECT word FROM name_suffix WHERE partition_key = ");
+            statement.bind(query.partition).push(" AND attribute = ").bind(attribute);
+            begins_with(statement, " AND suffix ", word);
+            statement.push(")");
+        }
     }
-    statement.push(" AND word >= ").bind(word);
-    if let Some(end) = pattern::end_of_prefix(word) {
-        statement.push(" AND word < ").bind(end);
+}
+
+fn begins_with(statement: &mut Statement, column: Sql, text: &str) {
+    statement.push(column).push(">= ").bind(text);
+    if let Some(end) = pattern::end_of_prefix(text) {
+        statement.push(column).push("< ").bind(end);
     }
 }
 

@@ -112,6 +112,8 @@ pub(crate) async fn insert(tx: &mut WriteTx, row: &StudyRow) -> Result<(), DbErr
     .await?;
     for (attribute, name) in [(0x0010_0010, row.name), (0x0008_0090, row.referring)] {
         for word in name_words(name) {
+            let known = [partition.into(), attribute.into(), word.as_str().into()];
+            tx.execute(crate::index::sql::INSERT_SUFFIXES, &known).await?;
             tx.execute(WORD, &[partition.into(), attribute.into(), word.into(), row.key.into()]).await?;
         }
     }
@@ -253,7 +255,8 @@ async fn hot_queries_enter_through_an_index() {
         series: series.then(|| SeriesUid::parse("1.2.3").unwrap()),
         ..query(level, Vec::new())
     };
-    let word = Condition::Word { attribute: 0x0010_0010, word: "ma".to_owned(), exact: false };
+    let word = Condition::Word { attribute: 0x0010_0010, word: "ma".to_owned(), place: Place::Beginning };
+    let part = Condition::Word { attribute: 0x0010_0010, word: "ma".to_owned(), place: Place::Anywhere };
     let modality = Condition::ModalityInStudy(vec!["ct".to_owned()]);
     let broad = Access::Walk { newest: Some(2_000) };
     let cases = [
@@ -286,6 +289,18 @@ async fn hot_queries_enter_through_an_index() {
             query(Level::Study, vec![word]),
             broad,
             "study_by_partition (partition_key=? AND study_key>?)",
+        ),
+        (
+            "part of a name",
+            query(Level::Study, vec![part.clone()]),
+            Access::Drive(0),
+            "study_name_word USING COVERING INDEX sqlite_autoindex_study_name_word_1 (partition_key=? AND attribute=? AND word=?)",
+        ),
+        (
+            "part of a name, its words",
+            query(Level::Study, vec![part]),
+            Access::Drive(0),
+            "name_suffix USING COVERING INDEX sqlite_autoindex_name_suffix_1 (partition_key=? AND attribute=? AND suffix>? AND suffix<?)",
         ),
         (
             "modality",
@@ -422,7 +437,8 @@ fn many() -> Vec<StudyRow> {
 async fn broad_conditions_are_walked_to_and_driven_to_alike() {
     for test in filled(many()).await {
         let mut tx = test.db.read().await.unwrap();
-        let martin = Condition::Word { attribute: 0x0010_0010, word: "mart".to_owned(), exact: false };
+        let martin =
+            Condition::Word { attribute: 0x0010_0010, word: "mart".to_owned(), place: Place::Beginning };
         let ct = Condition::ModalityInStudy(vec!["ct".to_owned()]);
         let like = Condition::ModalityLike(Pattern::parse("?t", folded));
         let filter = Condition::Filter {
