@@ -79,6 +79,11 @@ def test_each_threshold_is_told_everywhere(watched):
     events = audit(watched)
     assert sorted(re.search(r"\((\w+)\)$", event).group(1) for event in events) == ["1d", "30d", "30d", "7d", "7d"]
     assert sum(event.startswith("certificate ") for event in events) == 1
+    # The log is written beside the work.
+    deadline = time.monotonic() + 30
+    while not told(watched):
+        assert time.monotonic() < deadline, watched.log_tail()
+        time.sleep(0.1)
     [line] = told(watched)
     for part in ["1d", "7d", "30d"]:
         assert f"within_{part}" in line, line
@@ -89,8 +94,11 @@ def test_each_threshold_is_told_everywhere(watched):
 
 
 def test_another_look_after_a_restart_tells_nothing_twice(watched):
-    events, lines = audit(watched), told(watched)
+    # A server that has stopped has written its log.
     watched.stop()
+    events, lines = audit(watched), told(watched)
+    assert (len(events), len(lines)) == (5, 1)
     look(watched)
     assert gauges(watched) == {"expired": 0, "1d": 1, "7d": 2, "30d": 2}
+    watched.stop()
     assert (audit(watched), told(watched)) == (events, lines)
