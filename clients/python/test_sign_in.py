@@ -16,7 +16,7 @@ import pytest
 import requests
 from azure.identity import InteractiveBrowserCredential
 
-from server import DICOM_RESOURCE
+from server import ADMIN_PASSWORD, DICOM_APP_ID, DICOM_RESOURCE
 
 READ = DICOM_RESOURCE + "/Dicom.Read"
 WRITE = DICOM_RESOURCE + "/Dicom.ReadWrite"
@@ -297,3 +297,40 @@ def test_a_single_page_application_redeems_across_origins(server, application, p
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
     assert answer.json()["refresh_token_expires_in"] == 86400
     assert claims(answer.json()["id_token"])["nonce"] == "n"
+
+
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def test_user_info_and_signing_out(server, application, person):
+    app = application.confidential()
+    flow = app.initiate_auth_code_flow([READ], redirect_uri=WEB)
+    browser = Browser(server)
+    result = app.acquire_token_by_auth_code_flow(flow, answer_of(browser.through(flow["auth_uri"], person)))
+    document = server.session().get(f"{server.authority}/v2.0/.well-known/openid-configuration", timeout=30).json()
+    info = server.session(result["access_token"]).get(document["userinfo_endpoint"], timeout=30).json()
+    assert (info["sub"], info["name"]) == (result["id_token_claims"]["sub"], "reader")
+    end = document["end_session_endpoint"]
+    url = requests.Request("GET", end, params={"post_logout_redirect_uri": WEB, "state": "s"}).prepare().url
+    assert browser.open(url) is None and "Do you want to sign out?" in browser.page.text
+    assert browser.submit() == WEB + "?state=s"
+    silent = app.initiate_auth_code_flow([READ], redirect_uri=WEB, prompt="none")
+    assert answer_of(browser.open(silent["auth_uri"]))["error"] == "login_required"
+
+
+def test_an_administrator_consents_for_everybody(server, person):
+    application = Application(server)
+    scope = "e69ab058-b8ae-4c0f-b687-5d97888ddccb=Scope"
+    server.command("app", "permission", "add", "--id", application.id, "--api", DICOM_APP_ID, "--api-permissions", scope)
+    query = {"client_id": application.id, "redirect_uri": WEB, "state": "s"}
+    url = requests.Request("GET", f"{server.authority}/adminconsent", params=query).prepare().url
+    admin = Browser(server)
+    admin.open(url)
+    admin.sign_in(server.account["adminUserPrincipalName"], ADMIN_PASSWORD)
+    answer = answer_of(admin.accept())
+    assert (answer["admin_consent"], answer["tenant"], answer["state"]) == ("True", server.tenant, "s")
+    # Nobody else is asked.
+    flow = application.confidential().initiate_auth_code_flow([WRITE], redirect_uri=WEB)
+    browser = Browser(server)
+    browser.open(flow["auth_uri"])
+    assert answer_of(browser.sign_in(person))["code"]
