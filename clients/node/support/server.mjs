@@ -69,3 +69,22 @@ function register(data) {
 export function addCertificate(server, file) {
   command(server.data, ["app", "credential", "reset", "--id", server.client.appId, "--append", "--cert", `@${file}`]);
 }
+
+/** Lets the client sign users in. */
+export function addRedirects(server, web, publicClient) {
+  command(server.data, [
+    ...["app", "update", "--id", server.client.appId],
+    ...["--web-redirect-uris", web, "--public-client-redirect-uris", publicClient],
+  ]);
+}
+
+/** A user with a password. */
+export function addPerson(server, name) {
+  const domain = command(server.data, ["user", "list"])[0].userPrincipalName.split("@")[1];
+  const person = `${name}@${domain}`;
+  const password = "a long enough password 1";
+  command(server.data, [
+    ...["user", "create", "--display-name", name, "--user-principal-name", person, "--password", password],
+  ]);
+  return { person, password };
+}
