@@ -33,6 +33,13 @@ const AXUM: &[&str] = &[
     "identity/src/oauth/mod.rs",
     "identity/src/oauth/error.rs",
     "identity/src/oauth/discovery.rs",
+    "identity/src/oauth/logout.rs",
+    "identity/src/oauth/userinfo.rs",
+    // Pages for people: what they look like, the browser's cookies, the way from page to page and back to the client.
+    "identity/src/oauth/pages.rs",
+    "identity/src/oauth/browser.rs",
+    "identity/src/oauth/authorize/steps.rs",
+    "identity/src/oauth/authorize/response.rs",
     "dicom/src/router.rs",
     "dicom/src/error.rs",
     "dicom/src/request.rs",

@@ -24,6 +24,8 @@ mod tokens;
 mod userinfo;
 
 #[cfg(test)]
+mod error_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use axum::{

@@ -95,34 +95,8 @@ impl Identity {
         check_audience(&application, segment)?;
         let (platform, uri) = way_back(&application, parameters)?;
         if asking.kind == Kind::AdminConsent {
-            let back = WayBack {
-                redirect_uri: uri,
-                mode: ResponseMode::Query,
-                state: parameters.get("state").map(str::to_owned),
-                issuer: None,
-            };
-            let asked = async {
-                let asked = Asked::parse(Endpoint::V2, parameters.get("scope").or(Some("openid")), None)?;
-                exists(&mut tx, tenant, &asked).await?;
-                Ok(asked)
-            };
-            let refused = |error| Refusal::Client(Box::new(back.clone()), error);
-            let asked = asked.await.map_err(refused)?;
-            return Ok(Request {
-                kind: asking.kind,
-                endpoint: asking.endpoint,
-                nonce: None,
-                challenge: None,
-                prompt: Prompt::default(),
-                client_info: false,
-                redirect_uri_named: parameters.get("redirect_uri").is_some(),
-                response_type: ResponseType::default(),
-                application,
-                principal,
-                platform,
-                asked,
-                back,
-            });
+            let client = (application, principal, platform);
+            return admin_consent(&mut tx, tenant, asking, (client, uri)).await;
         }
 
         let (response_type, mode) = (response_type(parameters), response_mode(parameters));
@@ -131,6 +105,7 @@ impl Identity {
             mode: *mode.as_ref().unwrap_or_else(|(mode, _)| mode),
             state: parameters.get("state").map(str::to_owned),
             issuer: self.issuer_for(tenant, segment, asking.endpoint),
+            always: Vec::new(),
         };
         let checked = async {
             let response_type = response_type?;
@@ -166,6 +141,44 @@ impl Identity {
             (TenantSegment::Own, Endpoint::V2) => Some(self.v2_issuer(tenant)),
         }
     }
+}
+
+/// What an administrator is asked (sheet §2.12): of the permissions, `scope` names at most their resource.
+async fn admin_consent(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    asking: &Asking,
+    ((application, principal, platform), redirect_uri): ((Application, ObjectId, Platform), String),
+) -> Result<Request, Refusal> {
+    let parameters = &asking.parameters;
+    let back = WayBack {
+        redirect_uri,
+        mode: ResponseMode::Query,
+        state: parameters.get("state").map(str::to_owned),
+        issuer: None,
+        always: vec![("admin_consent", "True".to_owned()), ("tenant", tenant.id.to_string())],
+    };
+    let asked = async {
+        let asked = Asked::parse(Endpoint::V2, parameters.get("scope").or(Some("openid")), None)?;
+        exists(tx, tenant, &asked).await?;
+        Ok(asked)
+    };
+    let asked = asked.await.map_err(|error| Refusal::Client(Box::new(back.clone()), error))?;
+    Ok(Request {
+        kind: asking.kind,
+        endpoint: asking.endpoint,
+        nonce: None,
+        challenge: None,
+        prompt: Prompt::default(),
+        client_info: false,
+        redirect_uri_named: parameters.get("redirect_uri").is_some(),
+        response_type: ResponseType::default(),
+        application,
+        principal,
+        platform,
+        asked,
+        back,
+    })
 }
 
 /// The client, and its principal in the tenant.

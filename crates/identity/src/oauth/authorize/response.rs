@@ -83,11 +83,14 @@ pub(super) struct WayBack {
     pub(super) state: Option<String>,
     /// RFC 9207; nothing where no tenant is named, because the client knows no issuer then.
     pub(super) issuer: Option<String>,
+    /// What every answer says, errors too.
+    pub(super) always: Vec<(&'static str, String)>,
 }
 
 impl WayBack {
     /// Sends the browser back with an answer.
     pub(super) fn answer(&self, mut fields: Vec<(&'static str, String)>) -> Response {
+        fields.extend(self.always.iter().cloned());
         fields.extend(self.state.clone().map(|state| ("state", state)));
         fields.extend(self.issuer.clone().map(|issuer| ("iss", issuer)));
         match self.mode {
@@ -153,6 +156,7 @@ mod tests {
             mode,
             state: Some("a b&c=\"é|+#".to_owned()),
             issuer: Some("https://h/t/v2.0".to_owned()),
+            always: Vec::new(),
         };
         let response = back.answer(vec![("code", "x.y".to_owned())]);
         assert_eq!(response.status(), 303);

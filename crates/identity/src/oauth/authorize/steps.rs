@@ -247,18 +247,10 @@ impl Steps<'_> {
 
     /// Sheet §2.12: the answer of the admin consent endpoints.
     async fn admin_consent(&self, request: &Request, live: &Live) -> Response {
-        let identity = self.visit.identity;
-        let granted = async {
-            identity.grant_for_all(request, live, &self.caller).await?;
-            Ok::<_, OAuthError>(identity.tenant().await?.id)
-        };
-        match Box::pin(granted).await {
-            Ok(tenant) => {
-                let mut fields = vec![("admin_consent", "True".to_owned()), ("tenant", tenant.to_string())];
-                if request.endpoint == Endpoint::V2 {
-                    fields.push(("scope", request.asked.text()));
-                }
-                self.visit.with_cookies(request.back.answer(fields))
+        match Box::pin(self.visit.identity.grant_for_all(request, live, &self.caller)).await {
+            Ok(()) => {
+                let scope = (request.endpoint == Endpoint::V2).then(|| ("scope", request.asked.text()));
+                self.visit.with_cookies(request.back.answer(scope.into_iter().collect()))
             }
             Err(error) => failed(&self.visit, &error),
         }

@@ -206,6 +206,7 @@ async fn an_administrator_consents_for_everybody_at_the_clients_request() {
             );
             let refused = fields(&browser.step("consent", &[("decision", "refuse")]).await);
             assert_eq!((refused["error"].as_str(), refused["state"].as_str()), ("access_denied", "s"));
+            assert_eq!(refused["admin_consent"], "True");
             assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
             browser.get(&asking).await;
             let found = fields(&browser.accept().await);
