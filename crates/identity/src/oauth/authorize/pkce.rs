@@ -15,9 +15,6 @@ pub(crate) enum Challenge {
     /// The verifier's SHA-256.
     #[serde(rename = "s")]
     S256(String),
-    /// The verifier itself.
-    #[serde(rename = "p")]
-    Plain(String),
 }
 
 impl Challenge {
@@ -38,26 +35,19 @@ impl Challenge {
         if !well_formed(text) {
             return Err(OAuthError::PkceMalformed("a challenge has 43 to 128 unreserved characters"));
         }
-        match (method, platform) {
-            (Some("S256"), _) if text.len() == 43 => Ok(Some(Self::S256(text.to_owned()))),
-            (Some("S256"), _) => Err(OAuthError::PkceMalformed("a challenge of S256 has 43 characters")),
-            // RFC 7636 §4.3: no method means plain. It protects nobody whose request can be read, so only clients take
-            // it that prove themselves besides.
-            (Some("plain") | None, Platform::Web) => Ok(Some(Self::Plain(text.to_owned()))),
-            (Some("plain") | None, _) => Err(OAuthError::PkceMalformed("this client has to use S256")),
-            (Some(_), _) => Err(OAuthError::PkceMalformed("the method must be S256")),
+        match method {
+            Some("S256") if text.len() == 43 => Ok(Some(Self::S256(text.to_owned()))),
+            Some("S256") => Err(OAuthError::PkceMalformed("a challenge of S256 has 43 characters")),
+            // RFC 7636 §4.3: no method means plain, which protects nobody whose request can be read (RFC 9700 §2.1.1).
+            _ => Err(OAuthError::PkceMalformed("the method must be S256")),
         }
     }
 
     /// RFC 7636 §4.6.
     fn fits(&self, verifier: &str) -> bool {
-        match self {
-            Self::S256(challenge) => {
-                let hashed = base64url_encode(sha256(verifier.as_bytes()));
-                constant_time_eq(challenge.as_bytes(), hashed.as_bytes())
-            }
-            Self::Plain(challenge) => constant_time_eq(challenge.as_bytes(), verifier.as_bytes()),
-        }
+        let Self::S256(challenge) = self;
+        let hashed = base64url_encode(sha256(verifier.as_bytes()));
+        constant_time_eq(challenge.as_bytes(), hashed.as_bytes())
     }
 }
 
@@ -95,9 +85,6 @@ mod tests {
             assert!(check(challenge.as_ref(), wrong).is_err(), "{wrong:?}");
         }
         assert!(check(None, Some(VERIFIER)).is_err(), "a challenge was taken away");
-        let plain = Challenge::parse(Some(VERIFIER), None, Platform::Web).unwrap();
-        assert!(check(plain.as_ref(), Some(VERIFIER)).is_ok());
-        assert!(check(plain.as_ref(), Some(CHALLENGE)).is_err());
     }
 
     #[test]
@@ -110,9 +97,10 @@ mod tests {
             (None, None, PublicClient, false),
             (None, Some("S256"), Web, false),
             (Some(CHALLENGE), Some("S256"), PublicClient, true),
-            (Some(CHALLENGE), Some("plain"), Web, true),
+            (Some(CHALLENGE), Some("plain"), Web, false),
             (Some(CHALLENGE), Some("plain"), PublicClient, false),
             (Some(CHALLENGE), None, Spa, false),
+            (Some(CHALLENGE), None, Web, false),
             (Some(CHALLENGE), Some("s256"), Web, false),
             (Some("short"), Some("S256"), Web, false),
             (Some(long.as_str()), Some("plain"), Web, false),

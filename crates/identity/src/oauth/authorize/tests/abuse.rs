@@ -98,6 +98,8 @@ async fn what_is_wrong_afterwards_is_told_the_client() {
         (WEB, vec![("code_challenge_method", "none")], "invalid_request", 501_491),
         (SPA, vec![("code_challenge", ""), ("code_challenge_method", "")], "invalid_request", 9_002_325),
         (SPA, vec![("code_challenge_method", "plain")], "invalid_request", 501_491),
+        (WEB, vec![("code_challenge_method", "plain")], "invalid_request", 501_491),
+        (WEB, vec![("code_challenge_method", "")], "invalid_request", 501_491),
         (DESKTOP, vec![("code_challenge", "")], "invalid_request", 9_002_325),
         (DESKTOP, vec![("code_challenge_method", "")], "invalid_request", 501_491),
     ] {
