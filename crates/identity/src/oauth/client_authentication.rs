@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     error::{OAuthError, quoted},
-    federation::foreign_issuer,
+    federation::{FederationError, foreign_issuer},
     form::{Form, decode},
     sql,
 };
@@ -212,7 +212,13 @@ impl Identity {
             }
         };
         let method = method.inspect_err(|error| {
-            if !matches!(error, OAuthError::Unavailable(_) | OAuthError::Internal(_)) {
+            // An issuer's outage, like our own, is no wrong guess.
+            if !matches!(
+                error,
+                OAuthError::Unavailable(_)
+                    | OAuthError::Internal(_)
+                    | OAuthError::Federated(FederationError::KeysUnavailable(_))
+            ) {
                 self.0.throttle.failed(guesser, now_ms);
             }
         })?;

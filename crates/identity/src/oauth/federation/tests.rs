@@ -117,6 +117,22 @@ async fn foreign_assertions_that_prove_nothing() {
 }
 
 #[tokio::test]
+async fn an_outage_of_the_issuer_is_no_wrong_guess() {
+    for fixture in fixtures().await {
+        let client = fixture.client("pipeline").await;
+        fixture.trusts(&client, "production", ISSUER).await;
+        fixture.trusts(&client, "away", AWAY).await;
+        let away = signed(&changed("iss", json!(AWAY)));
+        for _ in 0..25 {
+            let answer = fixture.with_assertion(&client, &away).await;
+            assert_eq!((answer.code(), answer.status.as_u16()), (50_166, 503), "{}", answer.text);
+        }
+        let answer = fixture.with_assertion(&client, &signed(&claims())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_trusted_is_told() {
     let fixture = fixtures().await.remove(0);
     let client = fixture.client("pipeline").await;
