@@ -129,9 +129,33 @@ impl Asked {
         });
     }
 
+    /// Takes over the resource and its values where only words of OpenID Connect were said: they name no other resource
+    /// than the one that was authorised (RFC 6749 §6).
+    pub(crate) fn or_resource_of(&mut self, authorised: &Self) {
+        if matches!(&self.values, Values::Named(values) if values.is_empty()) {
+            self.resource.clone_from(&authorised.resource);
+            self.values.clone_from(&authorised.values);
+            let named = authorised.words.iter().filter(|word| !OidcWords::default().set(word));
+            self.words.extend(named.cloned());
+        }
+    }
+
     /// The words again, as they are kept for later: [`Self::parse`] reads them on either endpoint.
     pub(crate) fn text(&self) -> String {
         self.words.join(" ")
+    }
+
+    /// The same with the words of OpenID Connect that were authorised besides.
+    pub(crate) fn text_with(&self, authorised: OidcWords) -> String {
+        let more = [
+            ("openid", authorised.openid && !self.oidc.openid),
+            ("profile", authorised.profile && !self.oidc.profile),
+            ("email", authorised.email && !self.oidc.email),
+            ("offline_access", authorised.offline_access && !self.oidc.offline_access),
+        ];
+        let words = self.words.iter().map(String::as_str);
+        let words = words.chain(more.into_iter().filter_map(|(word, lacks)| lacks.then_some(word)));
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn read(&mut self, scope: &str) -> Result<(), OAuthError> {

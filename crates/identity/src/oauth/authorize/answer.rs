@@ -91,6 +91,7 @@ impl Identity {
             client: AuthenticatedClient::by_redirect_uri(request.app_id(), request.principal),
             user: live.user.clone(),
             asked: request.asked.clone(),
+            authorised: request.asked.oidc,
             authenticated_at_ms: live.session.authenticated_at_ms,
             step: Step::Begin,
             client_info: false,

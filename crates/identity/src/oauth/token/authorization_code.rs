@@ -45,10 +45,12 @@ pub(super) async fn decide(
     check(&code, &client, form, identity.0.clock.now_ms())?;
     let user = users::lookup(&mut identity.0.db.read().await?, tenant.id, &grant.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+    let authorised = Asked::parse(Endpoint::V2, Some(&grant.scope), None)?;
     let request = ForUser {
         client,
         user,
-        asked: asked(&code, endpoint, form)?,
+        asked: within(&authorised, endpoint, form)?,
+        authorised: authorised.oidc,
         authenticated_at_ms: grant.authenticated_at_ms,
         step: Step::Code(code.redemption()),
         client_info: form.get("client_info") == Some("1"),
@@ -82,20 +84,22 @@ fn check(code: &Code, client: &AuthenticatedClient, form: &Form<'_>, now_ms: i64
     pkce::check(grant.challenge.as_ref(), form.get("code_verifier"))
 }
 
-/// What the token is for: what was authorised, unless the request says otherwise. It gets no further than consent goes,
-/// and its words of OpenID Connect no further than those of the authorization request.
-fn asked(code: &Code, endpoint: Endpoint, form: &Form<'_>) -> Result<Asked, OAuthError> {
-    let authorised = Asked::parse(Endpoint::V2, Some(&code.grant.scope), None)?;
-    let mut asked = match (form.get("scope"), form.get("resource")) {
+/// What a token is for: what was authorised, unless the request says otherwise (RFC 6749 §6). It gets no further than
+/// consent goes, and its words of OpenID Connect no further than those that were authorised.
+pub(super) fn within(authorised: &Asked, endpoint: Endpoint, form: &Form<'_>) -> Result<Asked, OAuthError> {
+    match (form.get("scope"), form.get("resource")) {
         (None, None) => {
             let by_resource = endpoint == Endpoint::V1 && authorised.values == Values::Default;
-            Asked { by_resource, ..authorised.clone() }
+            Ok(Asked { by_resource, ..authorised.clone() })
         }
-        // MSAL repeats its scopes; one without a resource means the one of the code.
-        (scope, resource) => Asked::parse(endpoint, scope, resource)?,
-    };
-    asked.limit_to(authorised.oidc);
-    Ok(asked)
+        // MSAL repeats its scopes; one without a resource means the one that was authorised.
+        (scope, resource) => {
+            let mut asked = Asked::parse(endpoint, scope, resource)?;
+            asked.limit_to(authorised.oidc);
+            asked.or_resource_of(authorised);
+            Ok(asked)
+        }
+    }
 }
 
 /// Where tokens go to browsers' pages and where they do not (sheet §2.8): pages of the single-page platform alone may

@@ -37,6 +37,7 @@ pub(super) async fn decide(
     let request = ForUser {
         client,
         user,
+        authorised: asked.oidc,
         asked,
         authenticated_at_ms: approved.authenticated_at_ms,
         step: Step::Redeem(approved.device),

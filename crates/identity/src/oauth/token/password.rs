@@ -44,6 +44,7 @@ pub(super) async fn decide(
     let request = ForUser {
         client,
         user: signed_in.user,
+        authorised: asked.oidc,
         asked,
         authenticated_at_ms: signed_in.at_ms,
         step: Step::Begin,

@@ -5,7 +5,7 @@ use hilum_storage::db::ReadTx;
 
 use super::{
     Caller,
-    authorization_code::{check_origin, wanted},
+    authorization_code::{check_origin, wanted, within},
     user::{ForUser, Granted, Step, ensure_session},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         client_authentication::{AuthenticatedClient, Presented, Wanted},
         error::OAuthError,
         form::Form,
-        scopes::{Asked, Endpoint, Values},
+        scopes::{Asked, Endpoint},
         tokens::IdExtras,
     },
     sessions::{self, ClientKind, RefreshToken, Session},
@@ -45,19 +45,15 @@ pub(super) async fn decide(
     };
     check(&session, &client, identity.0.clock.now_ms())?;
     let user = user_of(&mut identity.0.db.read().await?, tenant.id, &session).await?;
-    let mut asked = match (form.get("scope"), form.get("resource")) {
-        (None, None) => {
-            let mut asked = Asked::parse(Endpoint::V2, Some(&session.scope), None)?;
-            asked.by_resource = endpoint == Endpoint::V1 && asked.values == Values::Default;
-            asked
-        }
-        (scope, resource) => Asked::parse(endpoint, scope, resource)?,
-    };
+    // RFC 6749 §6: no word that its user did not authorise; the session keeps those for the next time.
+    let authorised = Asked::parse(Endpoint::V2, Some(&session.scope), None)?;
+    let mut asked = within(&authorised, endpoint, form)?;
     asked.oidc.offline_access = true;
     let request = ForUser {
         client,
         user,
         asked,
+        authorised: authorised.oidc,
         authenticated_at_ms: session.authenticated_at_ms,
         step: Step::Rotate(token),
         client_info: form.get("client_info") == Some("1"),

@@ -15,7 +15,7 @@ use crate::{
         delegation::{self, ClientIds},
         device::{self, CodeHash},
         error::OAuthError,
-        scopes::{Asked, Endpoint},
+        scopes::{Asked, Endpoint, OidcWords},
         tenant::TenantSegment,
         tokens::{IdExtras, IdToken, UserToken, Version},
     },
@@ -28,6 +28,8 @@ pub(crate) struct ForUser {
     pub(crate) client: AuthenticatedClient,
     pub(crate) user: User,
     pub(crate) asked: Asked,
+    /// The words of OpenID Connect that the user authorised: a session keeps them, whatever this request says.
+    pub(crate) authorised: OidcWords,
     pub(crate) authenticated_at_ms: i64,
     pub(crate) step: Step,
     /// Whether `client_info=1` was sent.
@@ -122,7 +124,7 @@ impl Identity {
             user: user.id,
             app_id: client.app_id(),
             kind: client.kind(),
-            scope: request.asked.text(),
+            scope: request.asked.text_with(request.authorised),
             authenticated_at_ms: request.authenticated_at_ms,
             platform: request.platform,
         };

@@ -66,6 +66,12 @@ impl Fixture {
         self.v2(&[("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)]).await
     }
 
+    async fn refresh_for(&self, id: &str, token: &str, scope: &str) -> Answer {
+        let fields =
+            [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token), ("scope", scope)];
+        self.v2(&fields).await
+    }
+
     /// The claims of another token of the answer.
     pub(crate) async fn id_claims(&self, answer: &Answer) -> Value {
         let token = answer.json()["id_token"].as_str().unwrap().to_owned();
@@ -303,22 +309,53 @@ async fn refreshing_rotates_and_a_copy_ends_the_session() {
         // A lost answer: the same question within the grace.
         assert_eq!(refresh_token(&fixture.refresh(&id, &first).await), second);
         // Another resource of the same user and client, by name.
-        let graph = fixture
-            .v2(&[
-                ("grant_type", "refresh_token"),
-                ("client_id", &id),
-                ("refresh_token", &second),
-                ("scope", "openid"),
-            ])
-            .await;
-        assert_eq!(fixture.claims(&graph).await["aud"], "https://graph.microsoft.com");
-        let third = refresh_token(&graph);
+        let own = fixture.refresh_for(&id, &second, &format!("{id}/.default")).await;
+        assert_eq!(fixture.claims(&own).await["aud"], id);
+        let third = refresh_token(&own);
         fixture.clock.advance(SignedDuration::from_secs(31));
         assert_eq!(fixture.refresh(&id, &second).await.code(), 70_000, "a copy");
         assert_eq!(fixture.refresh(&id, &third).await.code(), 70_000, "the session is over");
         let trail = fixture.trail().await;
         assert!(trail.iter().any(|line| line.starts_with("identity.session.revoked success")), "{trail:#?}");
         assert!(trail.iter().any(|line| line.contains("scp Dicom.Read")), "{trail:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_tells_no_more_about_the_user_than_was_authorised() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let id = fixture.desktop("").await.app_id.to_string();
+        fixture.consent(&id, "Dicom.Read", None).await;
+        let wide = format!("{READ} openid profile email offline_access");
+        let token = refresh_token(&fixture.password(&id, &format!("{READ} offline_access")).await);
+        let answer = fixture.refresh_for(&id, &token, &wide).await;
+        assert_eq!(answer.json()["scope"], format!("{READ} offline_access"));
+        assert!(answer.json().get("id_token").is_none(), "{}", answer.text);
+
+        let token = refresh_token(&fixture.password(&id, &format!("{READ} openid offline_access")).await);
+        let answer = fixture.refresh_for(&id, &token, &wide).await;
+        assert_eq!(answer.json()["scope"], format!("{READ} openid offline_access"));
+        let claims = fixture.id_claims(&answer).await;
+        assert!(claims.get("name").is_none() && claims.get("preferred_username").is_none(), "{claims}");
+        // Fewer words once are not fewer words for ever.
+        let answer = fixture.refresh_for(&id, &refresh_token(&answer), READ).await;
+        assert!(answer.json().get("id_token").is_none(), "{}", answer.text);
+        let answer = fixture.refresh(&id, &refresh_token(&answer)).await;
+        assert!(answer.json()["id_token"].is_string(), "{}", answer.text);
+        // Words without a resource mean the one that was authorised, on either endpoint.
+        let answer = fixture.refresh_for(&id, &refresh_token(&answer), "openid").await;
+        let claims = fixture.claims(&answer).await;
+        assert_eq!((&claims["aud"], &claims["scp"]), (&json!(DICOM), &json!("Dicom.Read")));
+        let old = form(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", &id),
+            ("refresh_token", &refresh_token(&answer)),
+            ("resource", DICOM),
+        ]);
+        let answer = fixture.post("/contoso.local/oauth2/token", old).await;
+        let claims = fixture.id_claims(&answer).await;
+        assert!(claims.get("name").is_none(), "{claims}");
     }
 }
 

@@ -184,6 +184,25 @@ async fn a_code_gives_no_more_than_was_asked() {
         let tokens = redeem(&code, WORDS).await;
         assert!(tokens.json().get("refresh_token").is_none() && tokens.json().get("id_token").is_none());
         assert_eq!(tokens.json()["scope"], READ);
+        // Words of OpenID Connect name no other resource, and the session keeps all that were authorised.
+        let code = a_code(&mut browser, &client.asking(WEB, &[])).await;
+        let tokens = redeem(&code, "offline_access").await;
+        let claims = fixture.claims(&tokens).await;
+        assert_eq!(
+            (claims["aud"].as_str(), claims["scp"].as_str()),
+            (Some("https://dicom.healthcareapis.azure.com"), Some("Dicom.Read"))
+        );
+        assert!(tokens.json().get("id_token").is_none(), "{}", tokens.text);
+        let renewed = fixture
+            .v2(&[
+                ("grant_type", "refresh_token"),
+                ("client_id", &client.id),
+                ("client_secret", &client.secret),
+                ("refresh_token", tokens.json()["refresh_token"].as_str().unwrap()),
+            ])
+            .await;
+        assert_eq!(fixture.claims(&renewed).await["aud"], claims["aud"]);
+        assert!(fixture.id_claims(&renewed).await["name"].is_string());
         // After a new password the code of before is worth nothing.
         let code = a_code(&mut browser, &client.asking(WEB, &[])).await;
         fixture.clock.advance(SignedDuration::from_secs(1));
