@@ -22,7 +22,9 @@ use sql::Layout;
 
 pub(crate) use pattern::Pattern;
 
-/// Candidates of a wildcard that are looked at in one statement.
+/// Candidates of a wildcard that are looked at in one statement: at first little more than is wanted, as most of those
+/// that an index finds match.
+const PAGE_ROWS_MIN: u32 = 128;
 const PAGE_ROWS: u32 = 2_000;
 /// Pages of candidates for one query: half a million rows, about two seconds. Beyond: [`QueryError::TooBroad`].
 const PAGES_MAX: u32 = 250;
@@ -281,8 +283,9 @@ async fn filtered_keys(
     let mut skip = query.offset;
     let mut keys = Vec::new();
     let mut before = i64::MAX;
+    let mut page = query.limit.saturating_add(query.offset).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
     for _ in 0..PAGES_MAX {
-        let statement = sql::candidates(query, access, filters, before, PAGE_ROWS);
+        let statement = sql::candidates(query, access, filters, before, page);
         let rows = tx.fetch_all_of(&statement).await?;
         for row in &rows {
             before = row.int(0)?;
@@ -298,9 +301,10 @@ async fn filtered_keys(
                 return Ok(keys);
             }
         }
-        if u32::try_from(rows.len()).is_ok_and(|count| count < PAGE_ROWS) {
+        if u32::try_from(rows.len()).is_ok_and(|count| count < page) {
             return Ok(keys);
         }
+        page = page.saturating_mul(4).min(PAGE_ROWS);
     }
     Err(QueryError::TooBroad)
 }

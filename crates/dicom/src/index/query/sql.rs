@@ -299,9 +299,8 @@ enum Form {
 
 fn push_condition(statement: &mut Statement, query: &Query, condition: &Condition, form: Form) {
     match (condition, form) {
-        // Filters are tested in Rust, and test more than a part of a word; patterns of modalities were resolved before.
-        (Condition::ModalityLike(_) | Condition::Filter { .. }, _)
-        | (Condition::Word { place: Place::Anywhere, .. }, Form::Unindexed) => {}
+        // Filters are tested in Rust; patterns of modalities were resolved before.
+        (Condition::ModalityLike(_) | Condition::Filter { .. }, _) => {}
         (Condition::Column { column, test }, _) => {
             statement.push(" AND ");
             column_test(statement, *column, test, form);
