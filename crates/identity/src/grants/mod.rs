@@ -11,7 +11,7 @@ mod tests;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor};
-use hilum_kernel::{AppId, AppRoleId, ObjectId, TenantId};
+use hilum_kernel::{AppRoleId, ObjectId, TenantId};
 use hilum_storage::db::{ReadTx, WriteTx};
 use jiff::Timestamp;
 
@@ -198,35 +198,22 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::NotFound`] for an unknown application or one without service principal.
     pub async fn admin_consent(&self, actor: &Actor, application: &str) -> Result<(), IdentityError> {
-        self.admin_consent_on(actor, application, None).await
-    }
-
-    /// The same on one resource only.
-    pub(crate) async fn admin_consent_on(
-        &self,
-        actor: &Actor,
-        application: &str,
-        only: Option<AppId>,
-    ) -> Result<(), IdentityError> {
         let tenant = self.tenant().await?.id;
         // An ID per permission asked for at most, made before the transaction, which may run twice.
         let wanted = self.find_application(application).await?.properties.required_resource_access;
         let most = wanted.iter().map(|resource| resource.resource_access.len() + 1).sum();
         let ids: Vec<String> = (0..most).map(|_| self.random_text::<32>()).collect();
-        let input = (tenant, (application.to_owned(), only), ids, self.stamp(actor));
+        let input = (tenant, application.to_owned(), ids, self.stamp(actor));
         self.0
             .db
-            .write(input, |tx, (tenant, (application, only), ids, stamp)| {
+            .write(input, |tx, (tenant, application, ids, stamp)| {
                 async move {
                     let application = applications::required(tx, *tenant, application).await?;
                     let client =
                         service_principals::required(tx, *tenant, &application.app_id.to_string()).await?;
                     let mut ids = ids.iter();
-                    let meant = |asked: &&RequiredResourceAccess| {
-                        only.is_none_or(|only| only == asked.resource_app_id)
-                    };
-                    for asked in application.properties.required_resource_access.iter().filter(meant) {
-                        consent(tx, (*tenant, &client), asked, &mut ids, stamp).await?;
+                    for asked in &application.properties.required_resource_access {
+                        consent_for_all(tx, (*tenant, &client), asked, &mut ids, stamp).await?;
                     }
                     Ok::<_, IdentityError>(())
                 }
@@ -276,8 +263,8 @@ pub(crate) async fn declare_grant(
     Ok(())
 }
 
-/// Grants what is asked of one resource.
-async fn consent(
+/// Grants what is asked of one resource, for everybody. Takes an ID for each permission at most.
+pub(crate) async fn consent_for_all(
     tx: &mut WriteTx,
     (tenant, client): (TenantId, &ServicePrincipal),
     asked: &RequiredResourceAccess,

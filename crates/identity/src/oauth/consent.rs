@@ -2,7 +2,9 @@
 //! the person may grant them.
 
 use hilum_audit::Actor;
+use hilum_jose::{base64url_encode, sha256};
 use hilum_storage::db::ReadTx;
+use serde::{Deserialize, Serialize};
 
 use super::{delegation::Delegation, error::OAuthError, scopes::OidcWords};
 use crate::{
@@ -18,9 +20,49 @@ const CONSENTING: [DirectoryRole; 3] = [
     DirectoryRole::CloudApplicationAdministrator,
 ];
 
+/// What a page showed, as a hash that travels with its form under a seal. Registrations may change while somebody
+/// reads: what is granted is what was shown, or the page is drawn again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shown(String);
+
+impl Shown {
+    pub(crate) fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        // With lengths, so that no word can end where another begins.
+        let words: Vec<String> = words.into_iter().map(|word| format!("{}:{word}", word.len())).collect();
+        Self(base64url_encode(sha256(words.concat().as_bytes())))
+    }
+
+    /// What would be granted of the resource, and in which words.
+    pub(crate) fn of_delegation(found: &Delegation) -> Self {
+        let resource = &found.resource;
+        let mut words = vec![
+            resource.principal.to_string(),
+            resource.properties.display_name.clone(),
+            found.missing.len().to_string(),
+        ];
+        for scope in &found.missing {
+            let Permission { name, description, .. } = permission(scope, true);
+            words.extend([scope.id.to_string(), scope.value.clone().unwrap_or_default(), name, description]);
+        }
+        words.extend(found.wanted.iter().cloned());
+        Self::of(words.iter().map(String::as_str))
+    }
+
+    /// For tickets, which are no JSON.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// From a ticket whose proof is still to be checked.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// What a person is asked.
 #[derive(Debug)]
 pub(crate) struct Question {
+    pub(crate) shown: Shown,
     pub(crate) resource: String,
     /// The permissions that will be granted, or that are there already.
     pub(crate) permissions: Vec<Permission>,
@@ -51,6 +93,7 @@ pub(crate) async fn question(
         .filter(|scope| scope.value.as_ref().is_some_and(|value| found.granted.contains(value)));
     let missing = found.missing.iter().map(|scope| permission(scope, true));
     Ok(Question {
+        shown: Shown::of_delegation(found),
         resource: found.resource.properties.display_name.clone(),
         permissions: missing.chain(known.map(|scope| permission(scope, false))).collect(),
         knows_name: oidc.profile || oidc.openid,

@@ -143,7 +143,7 @@ impl Identity {
     }
 }
 
-/// What an administrator is asked (sheet §2.12): of the permissions, `scope` names at most their resource.
+/// What an administrator is asked (sheet §2.12): what `scope` names, or else all that the registration lists.
 async fn admin_consent(
     tx: &mut ReadTx,
     tenant: &Tenant,
@@ -159,7 +159,10 @@ async fn admin_consent(
         always: vec![("admin_consent", "True".to_owned()), ("tenant", tenant.id.to_string())],
     };
     let asked = async {
-        let asked = Asked::parse(Endpoint::V2, parameters.get("scope").or(Some("openid")), None)?;
+        let mut asked = Asked::parse(Endpoint::V2, parameters.get("scope").or(Some("openid")), None)?;
+        if parameters.get("scope").is_none() {
+            asked.words.clear();
+        }
         exists(tx, tenant, &asked).await?;
         Ok(asked)
     };

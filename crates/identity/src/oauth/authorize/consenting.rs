@@ -10,7 +10,7 @@ use crate::{
     Identity, Tenant, grants,
     oauth::{
         browser::Live,
-        consent,
+        consent::{self, Shown},
         delegation::{self, ClientIds},
         error::OAuthError,
         scopes::Asked,
@@ -32,6 +32,8 @@ pub(super) enum ForWhom {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Consented {
     Yes,
+    /// The permissions are no longer those that the page showed; nothing was granted.
+    Changed,
     /// The person may not grant it.
     AdminNeeded,
 }
@@ -42,18 +44,19 @@ struct Input {
     authenticated_at_ms: i64,
     asked: Asked,
     for_whom: ForWhom,
+    shown: Shown,
     grant_id: String,
     origin: Origin,
     at_ms: i64,
 }
 
 impl Identity {
-    /// Grants what is missing.
+    /// Grants what is missing, if it is what the page showed.
     pub(super) async fn consent_to(
         &self,
         request: &Request,
         live: &Live,
-        for_whom: ForWhom,
+        (for_whom, shown): (ForWhom, &Shown),
         caller: &Caller,
     ) -> Result<Consented, OAuthError> {
         let input = Input {
@@ -62,6 +65,7 @@ impl Identity {
             authenticated_at_ms: live.session.authenticated_at_ms,
             asked: request.asked.clone(),
             for_whom,
+            shown: shown.clone(),
             grant_id: self.random_text::<32>(),
             origin: Origin {
                 address: caller.address,
@@ -80,6 +84,9 @@ async fn write(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Conse
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
     ensure_session(&user, input.authenticated_at_ms)?;
     let found = delegation::find(tx, tenant.id, input.client, &user, &input.asked).await?;
+    if Shown::of_delegation(&found) != input.shown {
+        return Ok(Consented::Changed);
+    }
     let refused = match input.for_whom {
         ForWhom::Oneself => consent::admin_needed(tx, tenant, &user, &found).await?,
         ForWhom::Everybody => !consent::may_grant_for_all(tx, tenant, &user, &found).await?,

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    admin_consent::{self, AdminConsented},
     checks::{Asking, Kind, Refusal, Request},
     consenting::{Consented, ForWhom},
     http::failed,
@@ -18,7 +19,7 @@ use crate::{
     Identity,
     oauth::{
         browser::{Live, Visit},
-        consent,
+        consent::{self, Shown},
         delegation::Delegation,
         error::{Envelope, OAuthError},
         form::Form,
@@ -44,12 +45,48 @@ pub(super) struct Flow {
     /// Signed in, or chose the account, after the request came.
     chosen: bool,
     consented: bool,
+    /// Which page the form is on.
+    page: Page,
+}
+
+/// The pages with forms. A form takes no step that its page does not offer: the step before it was not skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Page {
+    SignIn,
+    NewPassword,
+    Account,
+    /// With what it showed.
+    Consent(Shown),
+}
+
+impl Page {
+    fn offers(&self, step: &str) -> bool {
+        match self {
+            Self::SignIn => matches!(step, "sign-in" | "cancel"),
+            Self::NewPassword => step == "password",
+            Self::Account => step == "account",
+            Self::Consent(_) => step == "consent",
+        }
+    }
+
+    /// Whether it is about the person who is signed in.
+    const fn is_of_session(&self) -> bool {
+        matches!(self, Self::Account | Self::Consent(_))
+    }
 }
 
 impl Flow {
     pub(super) fn new(asking: Asking, visit: &Visit<'_>, begun_at_ms: i64) -> Self {
         let browser = visit.browser_mark();
-        Self { asking, browser, session: None, begun_at_ms, chosen: false, consented: false }
+        Self {
+            asking,
+            browser,
+            session: None,
+            begun_at_ms,
+            chosen: false,
+            consented: false,
+            page: Page::SignIn,
+        }
     }
 
     pub(super) fn open(identity: &Identity, sealed: &str) -> Option<Self> {
@@ -98,29 +135,38 @@ impl Steps<'_> {
             Ok(request) => request,
             Err(refusal) => return self.turned_away(refusal),
         };
-        let step = form.get("step");
-        if matches!(step, Some("account" | "consent")) && !flow.is_for(self.live.as_ref()) {
+        let step = form.get("step").unwrap_or_default();
+        if !flow.page.offers(step) {
+            return failed(&self.visit, &OAuthError::BadParameter("step"));
+        }
+        if flow.page.is_of_session() && !flow.is_for(self.live.as_ref()) {
             (flow.chosen, flow.consented) = (false, false);
             return self.proceed(&request, flow).await;
         }
         match step {
-            Some("sign-in") => self.sign_in(&request, flow, form).await,
-            Some("password") => self.new_password(&request, flow, form).await,
-            Some("account") if form.get("account") == Some("this") => {
-                flow.chosen = true;
+            "sign-in" => self.sign_in(&request, flow, form).await,
+            "password" => self.new_password(&request, flow, form).await,
+            "account" if form.get("account") == Some("this") => {
+                // The session may have become too old for the request meanwhile.
+                flow.chosen = self.wanted(&request, &flow).is_some();
                 self.proceed(&request, flow).await
             }
-            Some("account") => self.sign_in_page(StatusCode::OK, &request, &flow, (None, "")),
-            Some("consent") => self.consent(&request, flow, form).await,
-            Some("cancel") => self.back_with(&request.back, &OAuthError::ConsentDeclined),
+            "account" => self.sign_in_page(StatusCode::OK, &request, &flow, (None, "")),
+            "consent" => self.consent(&request, flow, form).await,
+            "cancel" => self.back_with(&request.back, &OAuthError::ConsentDeclined),
             _ => failed(&self.visit, &OAuthError::BadParameter("step")),
         }
+    }
+
+    /// The session, if it will do.
+    fn wanted(&self, request: &Request, flow: &Flow) -> Option<&Live> {
+        self.live.as_ref().filter(|live| self.is_wanted(request, flow, live))
     }
 
     /// What is next.
     async fn proceed(&self, request: &Request, flow: Flow) -> Response {
         let prompt = &request.prompt;
-        let Some(live) = self.live.as_ref().filter(|live| self.is_wanted(request, &flow, live)) else {
+        let Some(live) = self.wanted(request, &flow) else {
             if prompt.none {
                 return self.back_with(&request.back, &OAuthError::LoginRequired);
             }
@@ -231,25 +277,36 @@ impl Steps<'_> {
             }
             _ => return failed(&self.visit, &OAuthError::BadParameter("decision")),
         }
+        // What nobody is asked any more grants nothing: `max_age` may have passed.
+        let (Page::Consent(shown), Some(live)) = (&flow.page, self.wanted(request, &flow)) else {
+            return self.proceed(request, flow).await;
+        };
         if request.kind == Kind::AdminConsent {
-            return self.admin_consent(request, live).await;
+            return self.admin_consent(request, &flow, (live, shown)).await;
         }
         let for_whom = if form.get("everybody") == Some("1") { ForWhom::Everybody } else { ForWhom::Oneself };
-        match self.visit.identity.consent_to(request, live, for_whom, &self.caller).await {
+        match self.visit.identity.consent_to(request, live, (for_whom, shown), &self.caller).await {
             Ok(Consented::Yes) => {
                 flow.consented = true;
                 self.proceed(request, flow).await
             }
+            Ok(Consented::Changed) => self.proceed(request, flow).await,
             Ok(Consented::AdminNeeded) => failed(&self.visit, &OAuthError::AdminConsentRequired),
             Err(error) => self.refused_person(request, &error),
         }
     }
 
     /// Sheet §2.12: the answer of the admin consent endpoints.
-    async fn admin_consent(&self, request: &Request, live: &Live) -> Response {
-        match Box::pin(self.visit.identity.grant_for_all(request, live, &self.caller)).await {
-            Ok(()) => {
-                let scope = (request.endpoint == Endpoint::V2).then(|| ("scope", request.asked.text()));
+    async fn admin_consent(
+        &self,
+        request: &Request,
+        flow: &Flow,
+        (live, shown): (&Live, &Shown),
+    ) -> Response {
+        match Box::pin(self.visit.identity.grant_for_all(request, live, shown, &self.caller)).await {
+            Ok(AdminConsented::Changed) => self.admin_consent_page(request, flow, live).await,
+            Ok(AdminConsented::Yes(scope)) => {
+                let scope = (request.endpoint == Endpoint::V2).then_some(("scope", scope));
                 self.visit.with_cookies(request.back.answer(scope.into_iter().collect()))
             }
             Err(error) => failed(&self.visit, &error),
@@ -295,9 +352,9 @@ impl Steps<'_> {
         self.visit.with_cookies(back.answer(envelope.fields(error)))
     }
 
-    fn frame(&self, flow: &Flow, error: Option<String>) -> Result<Frame, OAuthError> {
+    fn frame(&self, flow: &Flow, page: Page, error: Option<String>) -> Result<Frame, OAuthError> {
         let session = self.live.as_ref().map(|live| hash_of(live).to_owned());
-        let sealed = self.visit.identity.seal(PURPOSE, &Flow { session, ..flow.clone() })?;
+        let sealed = self.visit.identity.seal(PURPOSE, &Flow { session, page, ..flow.clone() })?;
         Ok(Frame { error, ..self.visit.frame(sealed) })
     }
 
@@ -305,11 +362,11 @@ impl Steps<'_> {
     fn page<P: askama::Template>(
         &self,
         status: StatusCode,
-        (flow, error): (&Flow, Option<String>),
-        page: impl FnOnce(Frame) -> P,
+        (flow, page, error): (&Flow, Page, Option<String>),
+        drawn: impl FnOnce(Frame) -> P,
     ) -> Response {
-        match self.frame(flow, error) {
-            Ok(frame) => self.visit.with_cookies(pages::show(status, &page(frame), Leads::ToClient)),
+        match self.frame(flow, page, error) {
+            Ok(frame) => self.visit.with_cookies(pages::show(status, &drawn(frame), Leads::ToClient)),
             Err(error) => failed(&self.visit, &error),
         }
     }
@@ -321,7 +378,8 @@ impl Steps<'_> {
         flow: &Flow,
         (error, user_name): (Option<String>, &str),
     ) -> Response {
-        self.page(status, (flow, error), |frame| SignInPage { frame, application: request.name(), user_name })
+        let application = request.name();
+        self.page(status, (flow, Page::SignIn, error), |frame| SignInPage { frame, application, user_name })
     }
 
     fn new_password_page(
@@ -330,25 +388,29 @@ impl Steps<'_> {
         flow: &Flow,
         (error, user_name): (Option<String>, &str),
     ) -> Response {
-        self.page(status, (flow, error), |frame| NewPasswordPage { frame, user_name })
+        self.page(status, (flow, Page::NewPassword, error), |frame| NewPasswordPage { frame, user_name })
     }
 
     fn account_page(&self, request: &Request, flow: &Flow, live: &Live) -> Response {
         let (name, user_name) = (live.user.display_name.as_str(), live.user.user_principal_name.as_str());
         let application = request.name();
-        self.page(StatusCode::OK, (flow, None), |frame| AccountPage { frame, application, name, user_name })
+        let page = (flow, Page::Account, None);
+        self.page(StatusCode::OK, page, |frame| AccountPage { frame, application, name, user_name })
     }
 
     async fn admin_consent_page(&self, request: &Request, flow: &Flow, live: &Live) -> Response {
         match self.visit.identity.admin_question(request, live).await {
-            Ok(resources) => self.page(StatusCode::OK, (flow, None), |frame| AdminConsentPage {
-                frame,
-                application: request.name(),
-                app_id: request.app_id().to_string(),
-                leads_to: &request.back.redirect_uri,
-                user_name: &live.user.user_principal_name,
-                resources,
-            }),
+            Ok(resources) => {
+                let page = (flow, Page::Consent(admin_consent::shown(&resources)), None);
+                self.page(StatusCode::OK, page, |frame| AdminConsentPage {
+                    frame,
+                    application: request.name(),
+                    app_id: request.app_id().to_string(),
+                    leads_to: &request.back.redirect_uri,
+                    user_name: &live.user.user_principal_name,
+                    resources,
+                })
+            }
             Err(error) => failed(&self.visit, &error),
         }
     }
@@ -375,7 +437,8 @@ impl Steps<'_> {
         };
         let links = &request.application.properties.info;
         let https = |link: &'_ Option<String>| link.clone().filter(|link| link.starts_with("https://"));
-        self.page(StatusCode::OK, (flow, None), |frame| ConsentPage {
+        let page = (flow, Page::Consent(question.shown.clone()), None);
+        self.page(StatusCode::OK, page, |frame| ConsentPage {
             frame,
             application: request.name(),
             app_id: request.app_id().to_string(),

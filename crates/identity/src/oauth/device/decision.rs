@@ -11,7 +11,7 @@ use super::{CodeHash, Flow, State, normal_user_code, sql};
 use crate::{
     Application, Identity, Tenant, User, applications, grants,
     oauth::{
-        consent::{self, Question},
+        consent::{self, Question, Shown},
         delegation::{self, ClientIds, Delegation},
         error::OAuthError,
         scopes::{Asked, Endpoint},
@@ -43,9 +43,19 @@ pub(super) enum Answer {
 pub(super) enum Decided {
     Accepted,
     Refused,
+    /// The permissions are no longer those that the page showed; nothing was decided.
+    Changed,
     /// Somebody decided before, or the code has expired.
     TooLate,
     AdminNeeded,
+}
+
+/// Who signed in, when, and what the page showed.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) user: UserId,
+    pub(super) authenticated_at_ms: i64,
+    pub(super) shown: Shown,
 }
 
 struct Input {
@@ -53,6 +63,7 @@ struct Input {
     code: CodeHash,
     user: UserId,
     authenticated_at_ms: i64,
+    shown: Shown,
     answer: Answer,
     origin: Origin,
     grant_id: String,
@@ -91,19 +102,26 @@ impl Identity {
     }
 
     /// What the person is asked to confirm.
-    pub(super) async fn device_question(&self, flow: &Flow, user: &User) -> Result<Question, OAuthError> {
+    pub(super) async fn device_question(
+        &self,
+        flow: &Flow,
+        user: UserId,
+    ) -> Result<(User, Question), OAuthError> {
         let tenant = self.tenant().await?;
         let mut tx = self.0.db.read().await?;
+        let user = users::lookup(&mut tx, tenant.id, &user.to_string()).await?;
+        let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
         let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
-        let (_, found) = examine(&mut tx, tenant.id, flow, user).await?;
-        consent::question(&mut tx, tenant, user, (&found, asked.oidc)).await
+        let (_, found) = examine(&mut tx, tenant.id, flow, &user).await?;
+        let question = consent::question(&mut tx, tenant, &user, (&found, asked.oidc)).await?;
+        Ok((user, question))
     }
 
     /// Writes the person's answer down, with the consent that it means.
     pub(super) async fn decide_device(
         &self,
         waiting: &Waiting,
-        (user, authenticated_at_ms): (UserId, i64),
+        Ticket { user, authenticated_at_ms, shown }: &Ticket,
         answer: Answer,
         origin: Origin,
     ) -> Result<Decided, OAuthError> {
@@ -111,8 +129,9 @@ impl Identity {
         let input = Input {
             tenant: tenant.id,
             code: waiting.hash,
-            user,
-            authenticated_at_ms,
+            user: *user,
+            authenticated_at_ms: *authenticated_at_ms,
+            shown: shown.clone(),
             answer,
             origin,
             grant_id: self.random_text::<32>(),
@@ -132,6 +151,9 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
     let mut granted = None;
     if input.answer == Answer::Accept {
         let (client, found) = examine(tx, input.tenant, &flow, &user).await?;
+        if Shown::of_delegation(&found) != input.shown {
+            return Ok(Decided::Changed);
+        }
         if consent::admin_needed(tx, tenant, &user, &found).await? {
             return Ok(Decided::AdminNeeded);
         }

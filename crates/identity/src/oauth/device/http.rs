@@ -14,12 +14,13 @@ use serde::Serialize;
 
 use super::{
     INTERVAL_S, LIFE_S, Started,
-    decision::{Answer, Decided, Waiting},
+    decision::{Answer, Decided, Ticket, Waiting},
     page::{CodePage, ConfirmPage, DonePage, NewPasswordPage, SignInPage},
 };
 use crate::{
     Identity,
     oauth::{
+        consent::Shown,
         error::OAuthError,
         form::Form,
         json_body,
@@ -27,7 +28,7 @@ use crate::{
         scopes::Endpoint,
         token::{Caller, wire},
     },
-    sign_in::{Origin, SignInError, SignedIn},
+    sign_in::{Origin, SignInError},
 };
 
 /// How long a person may look at the last page.
@@ -237,7 +238,7 @@ impl Visit<'_> {
         let name = form.get("username").unwrap_or_default().trim();
         let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
         match self.identity.sign_in_with_password(name, password, self.origin(waiting)).await {
-            Ok(signed_in) => self.confirm(waiting, &signed_in).await,
+            Ok(signed_in) => self.confirm(waiting, (signed_in.user.id, signed_in.at_ms)).await,
             Err(SignInError::MustChangePassword) => {
                 Ok(self.new_password_page(StatusCode::OK, waiting, self.frame(), name))
             }
@@ -258,7 +259,7 @@ impl Visit<'_> {
             return Ok(self.new_password_page(StatusCode::BAD_REQUEST, waiting, frame, name));
         }
         match self.identity.sign_in_with_new_password(name, (old, new), self.origin(waiting)).await {
-            Ok(signed_in) => self.confirm(waiting, &signed_in).await,
+            Ok(signed_in) => self.confirm(waiting, (signed_in.user.id, signed_in.at_ms)).await,
             Err(SignInError::Unavailable(source)) => Err(source.into()),
             Err(error) => {
                 let (status, text) = refused(&error);
@@ -267,9 +268,13 @@ impl Visit<'_> {
         }
     }
 
-    async fn confirm(&self, waiting: &Waiting, signed_in: &SignedIn) -> Result<Response, OAuthError> {
-        let user = &signed_in.user;
-        let question = self.identity.device_question(&waiting.flow, user).await?;
+    async fn confirm(
+        &self,
+        waiting: &Waiting,
+        (user, authenticated_at_ms): (UserId, i64),
+    ) -> Result<Response, OAuthError> {
+        let (user, question) = self.identity.device_question(&waiting.flow, user).await?;
+        let ticket = Ticket { user: user.id, authenticated_at_ms, shown: question.shown };
         let age_ms = self.identity.0.clock.now_ms() - waiting.flow.created_at_ms;
         let page = ConfirmPage {
             frame: self.frame(),
@@ -277,7 +282,7 @@ impl Visit<'_> {
             application: waiting.application.properties.display_name.clone(),
             app_id: waiting.application.app_id.to_string(),
             user_name: user.user_principal_name.clone(),
-            ticket: self.ticket(waiting, (user.id, signed_in.at_ms)),
+            ticket: self.ticket(waiting, &ticket),
             source: waiting.flow.source.clone().unwrap_or_else(|| "an unknown address".to_owned()),
             minutes: age_ms / 60_000,
             resource: question.resource,
@@ -295,11 +300,11 @@ impl Visit<'_> {
             Some("refuse") => Answer::Refuse,
             _ => return Err(OAuthError::BadParameter("decision")),
         };
-        let Some(user) = self.ticket_holder(waiting, form.get("ticket").unwrap_or_default()) else {
+        let Some(ticket) = self.ticket_holder(waiting, form.get("ticket").unwrap_or_default()) else {
             let text = "The sign-in on this page has expired. Sign in again.";
             return Ok(self.sign_in_page(StatusCode::FORBIDDEN, waiting, self.frame_with(text), ""));
         };
-        let decided = self.identity.decide_device(waiting, user, answer, self.origin(waiting)).await?;
+        let decided = self.identity.decide_device(waiting, &ticket, answer, self.origin(waiting)).await?;
         let name = &waiting.application.properties.display_name;
         let (status, title, text) = match decided {
             Decided::Accepted => (
@@ -314,6 +319,9 @@ impl Visit<'_> {
                     "{name} was not let in. You may close this window. Did you not start this yourself? Tell your administrator."
                 ),
             ),
+            Decided::Changed => {
+                return self.confirm(waiting, (ticket.user, ticket.authenticated_at_ms)).await;
+            }
             Decided::TooLate => (
                 StatusCode::CONFLICT,
                 "Too late",
@@ -328,20 +336,30 @@ impl Visit<'_> {
         Ok(self.show(status, &DonePage { frame: self.frame(), title: title.to_owned(), text }))
     }
 
-    /// Says who signed in, when, for which flow, in which browser: the last step needs no password again.
-    fn ticket(&self, waiting: &Waiting, (user, at_ms): (UserId, i64)) -> String {
-        let proof = self.proof("ticket", &format!("{} {user} {at_ms}", waiting.hash.bound()));
-        format!("{user}.{at_ms}.{proof}")
+    /// Says who signed in, when, for which flow, in which browser, and what was shown: the last step needs no password
+    /// again, and grants nothing else.
+    fn ticket(&self, waiting: &Waiting, ticket: &Ticket) -> String {
+        let Ticket { user, authenticated_at_ms, shown } = ticket;
+        format!("{user}.{authenticated_at_ms}.{}.{}", shown.as_str(), self.ticket_proof(waiting, ticket))
     }
 
-    fn ticket_holder(&self, waiting: &Waiting, ticket: &str) -> Option<(UserId, i64)> {
-        let mut parts = ticket.splitn(3, '.');
-        let user: UserId = parts.next()?.parse().ok()?;
-        let at_ms: i64 = parts.next()?.parse().ok()?;
-        let proof = self.proof("ticket", &format!("{} {user} {at_ms}", waiting.hash.bound()));
+    fn ticket_proof(&self, waiting: &Waiting, ticket: &Ticket) -> String {
+        let Ticket { user, authenticated_at_ms, shown } = ticket;
+        let code = waiting.hash.bound();
+        self.proof("ticket", &format!("{code} {user} {authenticated_at_ms} {}", shown.as_str()))
+    }
+
+    fn ticket_holder(&self, waiting: &Waiting, text: &str) -> Option<Ticket> {
+        let mut parts = text.splitn(4, '.');
+        let ticket = Ticket {
+            user: parts.next()?.parse().ok()?,
+            authenticated_at_ms: parts.next()?.parse().ok()?,
+            shown: Shown::parse(parts.next()?),
+        };
+        let proof = self.ticket_proof(waiting, &ticket);
         let good = constant_time_eq(parts.next()?.as_bytes(), proof.as_bytes());
-        let now_ms = self.identity.0.clock.now_ms();
-        (good && now_ms <= at_ms.saturating_add(TICKET_MS)).then_some((user, at_ms))
+        let ends_at_ms = ticket.authenticated_at_ms.saturating_add(TICKET_MS);
+        (good && self.identity.0.clock.now_ms() <= ends_at_ms).then_some(ticket)
     }
 
     fn sign_in_page(&self, status: StatusCode, waiting: &Waiting, frame: Frame, name: &str) -> Response {

@@ -286,6 +286,36 @@ async fn an_administrators_permission_needs_an_administrator() {
 }
 
 #[tokio::test]
+async fn a_person_lets_a_device_do_what_the_page_showed() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let asks_for = |id: &str| {
+            format!(
+                r#""requiredResourceAccess":[{{"resourceAppId":"{}","resourceAccess":[{{"id":"{id}","type":"Scope"}}]}}]"#,
+                crate::DICOM_APP_ID
+            )
+        };
+        let less = asks_for("6b7f3a52-90c4-4be1-8d15-2f60e9a7c3d4");
+        let client = fixture.desktop(&format!(",{less}")).await.app_id.to_string();
+        let scope = "https://dicom.healthcareapis.azure.com/.default";
+        let (device, user_code) = codes(&fixture.start(&client, scope).await);
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        let page = browser.sign_in("ada@contoso.local", PASSWORD).await;
+        assert!(page.text.contains("Dicom.Read</strong>"), "{}", page.text);
+        let more = members(&format!("{{{}}}", asks_for("e69ab058-b8ae-4c0f-b687-5d97888ddccb")));
+        fixture.identity.update_application(&actor(), &client, &more).await.unwrap();
+        let again = browser.decide("accept").await;
+        assert!(again.text.contains("Dicom.ReadWrite</strong>"), "{}", again.text);
+        assert!(fixture.identity.list_grants(Some(&client)).await.unwrap().is_empty());
+        assert_eq!(fixture.poll(&client, &device).await.code(), 70_016, "nothing is decided");
+        assert_eq!(browser.decide("accept").await.status, 200);
+        fixture.clock.advance(SignedDuration::from_secs(11));
+        let claims = fixture.claims(&fixture.poll(&client, &device).await).await;
+        assert_eq!(claims["scp"], "Dicom.ReadWrite");
+    }
+}
+
+#[tokio::test]
 async fn a_one_time_password_is_replaced_on_the_way() {
     for fixture in fixtures().await {
         fixture.signer("bob", true).await;

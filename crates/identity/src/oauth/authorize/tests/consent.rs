@@ -167,7 +167,7 @@ async fn pre_authorised_clients_and_plain_sign_ins_ask_nothing() {
 }
 
 /// Reads studies in every user's name, and stores by itself.
-fn asks_for_both() -> Value {
+pub(super) fn asks_for_both() -> Value {
     serde_json::json!({ "requiredResourceAccess": [{
         "resourceAppId": crate::DICOM_APP_ID.to_string(),
         "resourceAccess": [
@@ -177,7 +177,7 @@ fn asks_for_both() -> Value {
     }] })
 }
 
-fn ask_admin(client: &Registered, path: &str, more: &[(&str, &str)]) -> String {
+pub(super) fn ask_admin(client: &Registered, path: &str, more: &[(&str, &str)]) -> String {
     let mut fields = vec![("client_id", client.id.as_str()), ("redirect_uri", WEB), ("state", "s")];
     fields.extend_from_slice(more);
     format!("/contoso.local/{path}?{}", form(&fields))
@@ -215,7 +215,8 @@ async fn an_administrator_consents_for_everybody_at_the_clients_request() {
                 (found["admin_consent"].as_str(), found["tenant"].as_str(), found["state"].as_str()),
                 ("True", tid.as_str(), "s")
             );
-            assert_eq!(found.get("scope").map(String::as_str), more.first().map(|_| default));
+            let granted = format!("https://dicom.healthcareapis.azure.com/Dicom.ReadWrite {default}");
+            assert_eq!(found.get("scope"), more.first().map(|_| &granted));
             assert!(!found.contains_key("code") && !found.contains_key("iss"));
             let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
             assert_eq!((grants[0].scope.as_str(), grants[0].principal_id), ("Dicom.ReadWrite", None));

@@ -5,6 +5,7 @@ mod consent;
 mod leaving;
 mod prompts;
 mod redeeming;
+mod shown;
 
 use std::collections::BTreeMap;
 
