@@ -7,17 +7,20 @@ use super::{
     consent::{ask_admin, asks_for_both},
     *,
 };
-use crate::oauth::{
-    authorize::{
-        admin_consent::shown,
-        checks::{Asking, Kind},
-        parameters::Parameters,
+use crate::{
+    NewRoleAssignment, PrincipalRef,
+    oauth::{
+        authorize::{
+            admin_consent::shown,
+            checks::{Asking, Kind},
+            parameters::Parameters,
+        },
+        browser::Visit,
+        error::OAuthError,
+        form::Form,
+        scopes::Endpoint,
+        token::Caller,
     },
-    browser::Visit,
-    error::OAuthError,
-    form::Form,
-    scopes::Endpoint,
-    token::Caller,
 };
 
 const DEFAULT: &str = "https://dicom.healthcareapis.azure.com/.default";
@@ -205,5 +208,28 @@ async fn an_administrator_grants_exactly_what_scope_names() {
         browser.get(&ask_admin(&client, "v2.0/adminconsent", &graph)).await;
         let found = fields(&browser.accept().await);
         assert_eq!(found["scope"], "https://graph.microsoft.com/User.Read openid");
+    }
+}
+
+#[tokio::test]
+async fn nobody_grants_by_name_what_they_may_not_give() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let new = NewRoleAssignment {
+            role: "Application Administrator".to_owned(),
+            principal: PrincipalRef::Assignee(ada.user_principal_name),
+            scope: "/".to_owned(),
+        };
+        fixture.identity.create_role_assignment(&actor(), new).await.unwrap();
+        let client = fixture.registered().await;
+        for (scope, status) in [("User.Read Directory.ReadWrite.All", 403), ("Directory.Read.All", 303)] {
+            let mut browser = Browser::new(&fixture);
+            browser.get(&ask_admin(&client, "v2.0/adminconsent", &[("scope", scope)])).await;
+            browser.sign_in(ADA, PASSWORD).await;
+            let answer = browser.accept().await;
+            assert_eq!(answer.status, status, "{scope}: {}", answer.text);
+            let granted = fixture.granted_to(&client).await;
+            assert_eq!(granted.concat(), if status == 303 { scope } else { "" });
+        }
     }
 }
