@@ -61,7 +61,7 @@ fn read(id: &str, summary: &str) -> Value {
 }
 
 /// What an authorization request may hold besides what it asks for.
-const AUTHORIZATION_FIELDS: [&str; 14] = [
+const AUTHORIZATION_FIELDS: [&str; 15] = [
     "client_id",
     "response_type",
     "redirect_uri",
@@ -70,6 +70,7 @@ const AUTHORIZATION_FIELDS: [&str; 14] = [
     "nonce",
     "prompt",
     "login_hint",
+    "id_token_hint",
     "sid",
     "max_age",
     "code_challenge",

@@ -1,6 +1,8 @@
-//! Tokens of this installation that come back to it: at the user info endpoint, and as a hint at sign-out.
+//! Tokens of this installation that come back to it: at the user info endpoint, and as a hint at sign-in and sign-out.
 
 use hilum_jose::{Claims, Jwt};
+use hilum_kernel::AppId;
+use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
 use crate::Identity;
@@ -8,7 +10,42 @@ use crate::Identity;
 /// Longer ones are not ours.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
+const HINT_PURPOSE: &str = "ID token hint";
+/// A sealed hint outlives the pages that carry it, and little else.
+const HINT_MS: i64 = 2 * 3_600_000;
+
+/// Whom an ID token of ours is about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Hinted {
+    /// To whom the token was given.
+    pub(super) client: AppId,
+    /// What it calls the user.
+    pub(super) subject: String,
+    ends_at_ms: i64,
+}
+
 impl Identity {
+    /// Reads an `id_token_hint` (OIDC Core §3.1.2.1, RP-Initiated Logout §2): an ID token of ours, which may have expired,
+    /// or what [`Self::sealed_hint`] made of one. Nothing when it is neither; an access token is no hint.
+    pub(super) async fn hinted(&self, hint: &str) -> Result<Option<Hinted>, OAuthError> {
+        let now_ms = self.0.clock.now_ms();
+        let sealed: Option<Hinted> = self.unseal(HINT_PURPOSE, hint);
+        if let Some(hinted) = sealed {
+            return Ok(Some(hinted).filter(|hinted| hinted.ends_at_ms > now_ms));
+        }
+        let claims = self.own_claims(hint).await?.filter(|claims| claims.get("scp").is_none());
+        Ok(claims.and_then(|claims| {
+            let client = claims.audiences().first().and_then(|id| id.parse().ok())?;
+            let subject = claims.text("sub")?.to_owned();
+            Some(Hinted { client, subject, ends_at_ms: now_ms.saturating_add(HINT_MS) })
+        }))
+    }
+
+    /// The hint in few bytes and unreadable: an ID token belongs neither into our URLs nor into our pages.
+    pub(super) fn sealed_hint(&self, hinted: &Hinted) -> Result<String, OAuthError> {
+        self.seal(HINT_PURPOSE, hinted)
+    }
+
     /// The claims of a token that we signed for this tenant; nothing when we did not. Its times and its kind are still to
     /// be checked.
     pub(super) async fn own_claims(&self, token: &str) -> Result<Option<Claims>, OAuthError> {

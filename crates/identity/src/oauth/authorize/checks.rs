@@ -13,7 +13,7 @@ use super::{
     response::{ResponseMode, ResponseType, WayBack},
 };
 use crate::{
-    Application, Identity, Tenant, applications,
+    Application, Identity, Tenant, User, applications,
     oauth::{
         delegation,
         error::{OAuthError, quoted},
@@ -64,6 +64,15 @@ impl Request {
         self.application.app_id
     }
 
+    /// Whether the user is the one that the client wants, if it says so (OIDC Core §3.1.2.1, §3.1.2.2).
+    pub(super) fn is_about(&self, identity: &Identity, user: &User) -> bool {
+        let subjects = &self.prompt.subjects;
+        subjects.is_empty() || {
+            let subject = identity.subject(user.id, self.app_id());
+            subjects.iter().all(|wanted| *wanted == subject)
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.application.properties.display_name
     }
@@ -90,6 +99,10 @@ impl Identity {
         let tenant = self.tenant().await?;
         let parameters = &asking.parameters;
         let segment = TenantSegment::parse(&asking.segment, tenant)?;
+        let hint = match parameters.get("id_token_hint") {
+            Some(hint) => Some(self.hinted(hint).await?),
+            None => None,
+        };
         let mut tx = self.0.db.snapshot().await?;
         let (application, principal) = client(&mut tx, tenant, parameters).await?;
         check_audience(&application, segment)?;
@@ -114,12 +127,16 @@ impl Identity {
             no_request_object(parameters)?;
             let asked = asked(asking.endpoint, parameters, response_type)?;
             exists(&mut tx, tenant, &asked).await?;
+            let mut prompt = Prompt::parse(parameters)?;
+            if let Some(hint) = hint {
+                prompt = prompt.with_hint(hint, application.app_id)?;
+            }
             Ok(Request {
                 kind: asking.kind,
                 endpoint: asking.endpoint,
                 nonce: nonce(parameters, response_type)?,
                 challenge: challenge(parameters, response_type, platform)?,
-                prompt: Prompt::parse(parameters)?,
+                prompt,
                 client_info: parameters.get("client_info") == Some("1"),
                 redirect_uri_named: parameters.get("redirect_uri").is_some(),
                 back: back.clone(),
@@ -184,15 +201,24 @@ async fn admin_consent(
     })
 }
 
-/// The client, and its principal in the tenant.
+/// The client of a request.
 async fn client(
     tx: &mut ReadTx,
     tenant: &Tenant,
     parameters: &Parameters,
 ) -> Result<(Application, ObjectId), OAuthError> {
     let id = parameters.required("client_id")?;
-    let not_found = || OAuthError::ApplicationNotFound(quoted(id));
-    let app_id: AppId = id.parse().map_err(|_| not_found())?;
+    let app_id: AppId = id.parse().map_err(|_| OAuthError::ApplicationNotFound(quoted(id)))?;
+    usable_client(tx, tenant, app_id).await
+}
+
+/// A client and its principal in the tenant, while both may be used.
+pub(in crate::oauth) async fn usable_client(
+    tx: &mut ReadTx,
+    tenant: &Tenant,
+    app_id: AppId,
+) -> Result<(Application, ObjectId), OAuthError> {
+    let not_found = || OAuthError::ApplicationNotFound(app_id.to_string());
     let client = sql::client(tx, tenant.id, app_id).await?.ok_or_else(not_found)?;
     let (principal, enabled) = client.principal.ok_or_else(not_found)?;
     match (client.disabled, enabled) {

@@ -102,7 +102,7 @@ async fn begin(
             return Err(OAuthError::TooLarge);
         }
         let form = Form::parse(query.as_bytes())?;
-        let parameters = Parameters::of(&form)?;
+        let parameters = parameters(identity, &form).await?;
         Ok(Asking { kind, endpoint, segment, parameters })
     };
     let asking = match read.await {
@@ -123,6 +123,17 @@ async fn begin(
     }
 }
 
+/// The parameters, and of the hint only what counts.
+async fn parameters(identity: &Identity, form: &Form<'_>) -> Result<Parameters, OAuthError> {
+    let mut parameters = Parameters::of(form)?;
+    if let Some(hint) = parameters.get("id_token_hint") {
+        let sealed = identity.hinted(hint).await?.map(|hinted| identity.sealed_hint(&hinted)).transpose()?;
+        // One that is not ours is refused later, when the client is known.
+        parameters.replace("id_token_hint", sealed.unwrap_or_else(|| "unknown".to_owned()));
+    }
+    Ok(parameters)
+}
+
 /// `POST …/authorize` (OIDC Core §3.1.2.1) comes from another site, so without our cookies: the browser is asked to come
 /// again by GET, with them.
 async fn again(
@@ -135,7 +146,7 @@ async fn again(
     let read = async {
         let body = wire::read(&headers, body).await?;
         let form = Form::parse(&body)?;
-        let query = Parameters::of(&form)?.query();
+        let query = parameters(identity, &form).await?.query();
         if query.len() > QUERY_BYTES_MAX { Err(OAuthError::TooLarge) } else { Ok(query) }
     };
     let path = if endpoint == Endpoint::V1 { "oauth2/authorize" } else { "oauth2/v2.0/authorize" };

@@ -22,11 +22,12 @@ mod steps;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub(super) use checks::usable_client;
 pub(crate) use code::{Code, Redeemed, Redemption, redeem};
 pub(super) use http::failed;
 pub(crate) use http::{admin_consent_v1, admin_consent_v2, get_v1, get_v2, login, post_v1, post_v2};
 pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
-pub(super) use response::see_other;
+pub(super) use response::{location, see_other};
 pub(crate) use sql::SCHEMA;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

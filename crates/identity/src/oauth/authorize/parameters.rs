@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::oauth::{error::OAuthError, form::Form};
 
 /// Name and longest value. MSAL JS packs its own state and the application's into `state`.
-const KNOWN: [(&str, usize); 19] = [
+const KNOWN: [(&str, usize); 20] = [
     ("client_id", 64),
     ("response_type", 64),
     ("redirect_uri", 512),
@@ -18,6 +18,7 @@ const KNOWN: [(&str, usize); 19] = [
     ("nonce", 1024),
     ("prompt", 64),
     ("login_hint", 512),
+    ("id_token_hint", 16 * 1024),
     ("sid", 64),
     ("max_age", 16),
     ("code_challenge", 256),
@@ -55,6 +56,13 @@ impl Parameters {
 
     pub(super) fn required(&self, name: &'static str) -> Result<&str, OAuthError> {
         self.get(name).ok_or(OAuthError::MissingParameter(name))
+    }
+
+    /// Puts another value in the place of one that was sent.
+    pub(super) fn replace(&mut self, name: &str, with: String) {
+        if let Some((_, value)) = self.0.iter_mut().find(|(known, _)| known == name) {
+            *value = with;
+        }
     }
 
     /// As a query.

@@ -1,9 +1,10 @@
 //! What the client wants of the person: `prompt`, `max_age`, `login_hint`, `claims` (OIDC Core §3.1.2.1, §5.5; sheet §2.1).
 
+use hilum_kernel::AppId;
 use serde_json::Value;
 
 use super::parameters::Parameters;
-use crate::oauth::error::OAuthError;
+use crate::oauth::{error::OAuthError, own_token::Hinted};
 
 /// How the person is asked.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word that was said or not")]
@@ -20,6 +21,8 @@ pub(super) struct Prompt {
     pub(super) sid: Option<String>,
     /// Whether the ID token has to say when the user signed in.
     pub(super) auth_time: bool,
+    /// What the client calls the only user it wants; one who is called each of these.
+    pub(super) subjects: Vec<String>,
 }
 
 impl Prompt {
@@ -49,9 +52,21 @@ impl Prompt {
             let seconds: u32 = text.parse().map_err(|_| OAuthError::BadParameter("max_age"))?;
             read.max_age_s = Some(i64::from(seconds));
         }
+        let claims = of_id_token(parameters.get("claims"))?;
         // OIDC Core §2: auth_time is REQUIRED when max_age is asked for.
-        read.auth_time = read.max_age_s.is_some() || wants_auth_time(parameters.get("claims"))?;
+        read.auth_time = read.max_age_s.is_some() || claims.get("auth_time").is_some();
+        // OIDC Core §3.1.2.1, §5.5.1: a `sub` with a value is answered for that user or not at all.
+        if let Some(subject) = claims.get("sub").and_then(|sub| sub.get("value")) {
+            read.subjects.push(subject.as_str().ok_or(OAuthError::BadParameter("claims"))?.to_owned());
+        }
         Ok(read)
+    }
+
+    /// Adds the user of an `id_token_hint`, which must be an ID token of the client's own.
+    pub(super) fn with_hint(mut self, hint: Option<Hinted>, client: AppId) -> Result<Self, OAuthError> {
+        let own = hint.filter(|hinted| hinted.client == client);
+        self.subjects.push(own.ok_or(OAuthError::BadParameter("id_token_hint"))?.subject);
+        Ok(self)
     }
 
     /// Whether a sign-in of then is too old.
@@ -61,14 +76,14 @@ impl Prompt {
     }
 }
 
-/// Members that mean nothing here are passed over; what is no JSON is refused.
-fn wants_auth_time(claims: Option<&str>) -> Result<bool, OAuthError> {
-    let Some(text) = claims else { return Ok(false) };
-    let claims: Value = serde_json::from_str(text).map_err(|_| OAuthError::BadParameter("claims"))?;
+/// What is asked of the ID token. Members that mean nothing here are passed over; what is no JSON is refused.
+fn of_id_token(claims: Option<&str>) -> Result<Value, OAuthError> {
+    let Some(text) = claims else { return Ok(Value::Null) };
+    let mut claims: Value = serde_json::from_str(text).map_err(|_| OAuthError::BadParameter("claims"))?;
     if !claims.is_object() {
         return Err(OAuthError::BadParameter("claims"));
     }
-    Ok(claims.get("id_token").is_some_and(|wanted| wanted.get("auth_time").is_some()))
+    Ok(claims.get_mut("id_token").map(Value::take).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -95,6 +110,7 @@ mod tests {
             "claims=x",
             "claims=[]",
             "claims=%7B%22id_token%22",
+            "claims={\"id_token\":{\"sub\":{\"value\":1}}}",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
@@ -102,6 +118,8 @@ mod tests {
         assert!(!read("claims={\"id_token\":{\"signin_state\":{\"essential\":false}}}").unwrap().auth_time);
         assert!(!read("claims={\"access_token\":{\"xms_cc\":{\"values\":[\"CP1\"]}}}").unwrap().auth_time);
         assert!(read("claims={\"id_token\":{\"auth_time\":null}}").unwrap().auth_time);
+        assert_eq!(read("claims={\"id_token\":{\"sub\":{\"value\":\"a\"}}}").unwrap().subjects, ["a"]);
+        assert!(read("claims={\"id_token\":{\"sub\":null}}").unwrap().subjects.is_empty());
     }
 
     #[test]

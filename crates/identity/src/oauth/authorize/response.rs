@@ -108,14 +108,18 @@ impl WayBack {
 
     /// 303, because what answers a POST must not post the person's password to the client (RFC 9700 §4.12).
     fn redirect(&self, sign: char, fields: &[(&'static str, String)]) -> Response {
-        let mut location = utf8_percent_encode(&with_path(&self.redirect_uri), CONTROLS).to_string();
-        location.push(sign);
-        for (at, (name, value)) in fields.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "&" };
-            let _ = write!(location, "{separator}{name}={}", utf8_percent_encode(value, VALUE));
-        }
-        see_other(&location)
+        see_other(&location(&self.redirect_uri, sign, fields))
     }
+}
+
+/// A registered URI with fields behind it, as a header can hold it: what is registered may be outside ASCII.
+pub(in crate::oauth) fn location(uri: &str, sign: char, fields: &[(&'static str, String)]) -> String {
+    let mut location = utf8_percent_encode(&with_path(uri), CONTROLS).to_string();
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let separator = if at == 0 { sign } else { '&' };
+        let _ = write!(location, "{separator}{name}={}", utf8_percent_encode(value, VALUE));
+    }
+    location
 }
 
 /// Leads the browser elsewhere, by GET.

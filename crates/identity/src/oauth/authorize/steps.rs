@@ -167,7 +167,10 @@ impl Steps<'_> {
     async fn proceed(&self, request: &Request, flow: Flow) -> Response {
         let prompt = &request.prompt;
         let Some(live) = self.wanted(request, &flow) else {
-            if prompt.none {
+            // OIDC Core §3.1.2.2: the person signed in, and is not the one that the client wants.
+            let other =
+                self.live.as_ref().is_some_and(|live| !request.is_about(self.visit.identity, &live.user));
+            if prompt.none || (flow.chosen && other) {
                 return self.back_with(&request.back, &OAuthError::LoginRequired);
             }
             let hint = prompt.login_hint.as_deref().unwrap_or_default();
@@ -200,6 +203,9 @@ impl Steps<'_> {
     /// Whether the session will do (OIDC Core §3.1.2.1).
     fn is_wanted(&self, request: &Request, flow: &Flow, live: &Live) -> bool {
         let prompt = &request.prompt;
+        if !request.is_about(self.visit.identity, &live.user) {
+            return false;
+        }
         if flow.chosen {
             return true;
         }

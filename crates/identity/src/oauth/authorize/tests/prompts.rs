@@ -71,6 +71,66 @@ async fn a_sign_in_again_and_no_older_than_wanted() {
 }
 
 #[tokio::test]
+async fn a_client_that_means_one_user_is_answered_for_no_other() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        fixture.signer("bob", false).await;
+        let (client, stranger) = (fixture.registered().await, fixture.registered().await);
+        for client in [&client, &stranger] {
+            fixture.consent(&client.id, "Dicom.Read", None).await;
+        }
+        let mut ada = Browser::new(&fixture);
+        let mut id_tokens = Vec::new();
+        for client in [&client, &stranger] {
+            let page = ada.get(&client.asking(WEB, &[])).await;
+            let page = if page.status == 200 { ada.sign_in(ADA, PASSWORD).await } else { page };
+            let tokens = fixture.redeem_web(client, &fields(&page)["code"]).await;
+            let token = |name: &str| tokens.json()[name].as_str().unwrap().to_owned();
+            id_tokens.push((token("id_token"), token("access_token"), fixture.id_claims(&tokens).await));
+        }
+        let (hint, access, claims) = &id_tokens[0];
+        let sub = format!("{{\"id_token\":{{\"sub\":{{\"value\":{}}}}}}}", claims["sub"]);
+        // It may have expired.
+        fixture.clock.advance(SignedDuration::from_hours(3));
+        let mut bob = Browser::new(&fixture);
+        bob.get(&client.asking(WEB, &[])).await;
+        bob.sign_in("bob@contoso.local", PASSWORD).await;
+        for wanted in [("id_token_hint", hint.as_str()), ("claims", sub.as_str())] {
+            let silent = client.asking(WEB, &[("prompt", "none"), wanted]);
+            let found = fields(&ada.get(&silent).await);
+            assert_eq!(fixture.redeem_web(&client, &found["code"]).await.status, 200, "{wanted:?}");
+            assert_eq!(fields(&bob.get(&silent).await)["error"], "login_required", "{wanted:?}");
+            // Another user is asked to sign in, and is still another one then.
+            let asking = client.asking(WEB, &[wanted]);
+            let page = bob.get(&asking).await;
+            assert!(page.text.contains("<h1>Sign in</h1>"), "{}", page.text);
+            let found = fields(&bob.sign_in("bob@contoso.local", PASSWORD).await);
+            assert_eq!((found["error"].as_str(), found.contains_key("code")), ("login_required", false));
+            let mut shared = Browser::new(&fixture);
+            shared.get(&asking).await;
+            assert!(fields(&shared.sign_in(ADA, PASSWORD).await).contains_key("code"), "{wanted:?}");
+        }
+        for (why, hint) in [
+            ("of another client", &*id_tokens[1].0),
+            ("an access token", access),
+            ("forged", &format!("{hint}x")),
+            ("nonsense", "x.y.z"),
+        ] {
+            let found = fields(&ada.get(&client.asking(WEB, &[("id_token_hint", hint)])).await);
+            assert_eq!(found["error"], "invalid_request", "{why}");
+        }
+        // By form: the token does not get into an address of ours.
+        let asking = client.asking(WEB, &[("prompt", "none"), ("id_token_hint", hint)]);
+        let (path, body) = asking.split_once('?').unwrap();
+        let answer = fixture.post(path, body.to_owned()).await;
+        let location = answer.header("location").strip_prefix("https://localhost:8443").unwrap().to_owned();
+        assert!(!location.contains(hint.as_str()), "{location}");
+        assert!(fields(&ada.get(&location).await).contains_key("code"));
+        assert_eq!(fields(&bob.get(&location).await)["error"], "login_required");
+    }
+}
+
+#[tokio::test]
 async fn a_person_chooses_the_account() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
