@@ -1,7 +1,7 @@
 //! Signing out (OIDC RP-Initiated Logout §2, §3; Front-Channel Logout §2, §3; sheet §2.13): the browser's session ends, the
 //! clients it was used for hear of it, and the person goes back to where the client has registered.
 //!
-//! Who is sent here without a hint at the session is asked first, so that no other site signs people out.
+//! Who is sent here without an ID token of the session is asked first, so that no other site signs people out.
 
 use axum::{
     body::Body,
@@ -10,27 +10,31 @@ use axum::{
 };
 use hilum_audit::{Action, Actor, Event, Outcome};
 use hilum_kernel::AppId;
+use hilum_storage::db::ReadTx;
 use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    authorize::{failed, registered, see_other},
+    authorize::{failed, location, registered, see_other, usable_client},
     browser::{Live, Visit},
     error::{OAuthError, quoted},
     form::Form,
+    own_token::Hinted,
     pages::{self, Frame, Leads},
     tenant::TenantSegment,
     token::wire,
 };
-use crate::{Identity, IdentityError, applications, browser_sessions};
+use crate::{Application, Identity, IdentityError, Tenant, browser_sessions};
 
 const PURPOSE: &str = "sign-out";
 const FLOW_MS: i64 = 3_600_000;
 const STATE_BYTES_MAX: usize = 8192;
 const URI_BYTES_MAX: usize = 512;
 const HINT_BYTES_MAX: usize = 16 * 1024;
+/// Longer ones are refused before they are looked at, and not made.
+const QUERY_BYTES_MAX: usize = 32 * 1024;
 
 /// Do you want to?
 #[derive(Debug, askama::Template)]
@@ -66,10 +70,8 @@ struct Wanted {
     client: Option<AppId>,
     back: Option<String>,
     state: Option<String>,
-    /// The user that the client means, by name.
-    hint: Option<String>,
-    /// The same, as the client's ID tokens call him or her.
-    subject: Option<String>,
+    /// The user that the client means, as its ID token says.
+    hinted: Option<Hinted>,
 }
 
 /// `GET …/logout`.
@@ -98,13 +100,7 @@ pub(crate) async fn post(
     let read = async {
         TenantSegment::parse(&segment, identity.tenant().await?)?;
         let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
-        let names = ["post_logout_redirect_uri", "state", "client_id", "id_token_hint", "logout_hint"];
-        let pairs = names.into_iter().filter_map(|name| {
-            let value = utf8_percent_encode(form.get(name)?, NON_ALPHANUMERIC);
-            Some(format!("{name}={value}"))
-        });
-        Ok::<_, OAuthError>(pairs.collect::<Vec<_>>().join("&"))
+        wanted(&identity, &Form::parse(&body)?).await?.query(&identity)
     };
     match read.await {
         Ok(query) => see_other(&format!("{}/{segment}/oauth2/v2.0/logout?{query}", identity.0.origin)),
@@ -147,6 +143,9 @@ pub(crate) async fn confirmed(
 async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Response, OAuthError> {
     let identity = visit.identity;
     TenantSegment::parse(segment, identity.tenant().await?)?;
+    if query.len() > QUERY_BYTES_MAX {
+        return Err(OAuthError::TooLarge);
+    }
     let wanted = wanted(identity, &Form::parse(query.as_bytes())?).await?;
     let Some(live) = visit.live().await? else {
         let back = identity.back(&wanted, &[]).await?;
@@ -155,9 +154,9 @@ async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Resp
     let clients = browser_sessions::clients_of(&mut identity.0.db.read().await?, &live.session.hash).await?;
     let back = identity.back(&wanted, &clients).await?;
     let name = &live.user.user_principal_name;
-    let subject = wanted.client.map(|client| identity.subject(live.user.id, client));
-    let meant = wanted.hint.as_ref().is_some_and(|hint| hint.eq_ignore_ascii_case(name))
-        || (wanted.subject.is_some() && wanted.subject == subject);
+    // A name is no proof: anybody may know it. An ID token is what only the user's own clients have.
+    let meant =
+        wanted.hinted.is_some_and(|hinted| hinted.subject == identity.subject(live.user.id, hinted.client));
     if meant {
         return end(visit, &live, back).await;
     }
@@ -181,23 +180,36 @@ async fn wanted(identity: &Identity, form: &Form<'_>) -> Result<Wanted, OAuthErr
         client: form.get("client_id").and_then(|id| id.parse().ok()),
         back: bounded("post_logout_redirect_uri", URI_BYTES_MAX)?,
         state: bounded("state", STATE_BYTES_MAX)?,
-        hint: bounded("logout_hint", URI_BYTES_MAX)?,
-        subject: None,
+        hinted: None,
     };
-    if let Some(token) = bounded("id_token_hint", HINT_BYTES_MAX)?
-        && let Some(claims) = identity.own_claims(&token).await?
+    if let Some(hint) = bounded("id_token_hint", HINT_BYTES_MAX)?
+        && let Some(hinted) = identity.hinted(&hint).await?
     {
-        // RP-Initiated Logout §2: it may have expired; an access token is no hint.
-        let audience = claims.audiences().first().and_then(|id| id.parse::<AppId>().ok());
-        if let Some(client) = audience.filter(|_| claims.get("scp").is_none()) {
-            if wanted.client.is_some_and(|named| named != client) {
-                return Err(OAuthError::BadParameter("client_id"));
-            }
-            wanted.client = Some(client);
-            wanted.subject = claims.text("sub").map(str::to_owned);
+        if wanted.client.is_some_and(|named| named != hinted.client) {
+            return Err(OAuthError::BadParameter("client_id"));
         }
+        wanted.client = Some(hinted.client);
+        wanted.hinted = Some(hinted);
     }
     Ok(wanted)
+}
+
+impl Wanted {
+    /// The same as a query, without the ID token.
+    fn query(&self, identity: &Identity) -> Result<String, OAuthError> {
+        let hint = self.hinted.as_ref().map(|hinted| identity.sealed_hint(hinted)).transpose()?;
+        let fields = [
+            ("client_id", self.client.map(|client| client.to_string())),
+            ("post_logout_redirect_uri", self.back.clone()),
+            ("state", self.state.clone()),
+            ("id_token_hint", hint),
+        ];
+        let pairs = fields.into_iter().filter_map(|(name, value)| {
+            Some(format!("{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC)))
+        });
+        let query = pairs.collect::<Vec<_>>().join("&");
+        if query.len() > QUERY_BYTES_MAX { Err(OAuthError::TooLarge) } else { Ok(query) }
+    }
 }
 
 impl Identity {
@@ -205,18 +217,15 @@ impl Identity {
     /// was used for (RP-Initiated Logout §3).
     async fn back(&self, wanted: &Wanted, clients: &[AppId]) -> Result<Option<String>, OAuthError> {
         let Some(uri) = &wanted.back else { return Ok(None) };
-        let tenant = self.tenant().await?.id;
+        let tenant = self.tenant().await?;
         let mut tx = self.0.db.read().await?;
         let named: Vec<AppId> = wanted.client.into_iter().collect();
         for client in if named.is_empty() { clients } else { &named } {
-            let application = applications::by_app_id(&mut tx, tenant, *client).await?;
+            let application = in_use(&mut tx, tenant, *client).await?;
             if application.is_some_and(|known| registered(&known.properties, uri).is_some()) {
                 let sign = if uri.contains('?') { '&' } else { '?' };
-                let state = wanted.state.as_ref();
-                let state = state.map(|state| utf8_percent_encode(state, NON_ALPHANUMERIC).to_string());
-                return Ok(Some(
-                    state.map_or_else(|| uri.clone(), |state| format!("{uri}{sign}state={state}")),
-                ));
+                let state: Vec<_> = wanted.state.clone().map(|state| ("state", state)).into_iter().collect();
+                return Ok(Some(location(uri, sign, &state)));
             }
         }
         tracing::info!(uri = quoted(uri), "nobody registered this address for the end of a session");
@@ -230,7 +239,7 @@ impl Identity {
         let issuer = self.v2_issuer(tenant);
         let mut found = Vec::new();
         for client in browser_sessions::clients_of(&mut tx, &live.session.hash).await? {
-            let application = applications::by_app_id(&mut tx, tenant.id, client).await?;
+            let application = in_use(&mut tx, tenant, client).await?;
             let url = application.and_then(|known| known.properties.web.logout_url);
             if let Some(mut url) = url.and_then(|url| url::Url::parse(&url).ok()) {
                 url.query_pairs_mut()
@@ -240,6 +249,19 @@ impl Identity {
             }
         }
         Ok(found)
+    }
+}
+
+/// The client's registration, while it may be used.
+async fn in_use(tx: &mut ReadTx, tenant: &Tenant, client: AppId) -> Result<Option<Application>, OAuthError> {
+    match usable_client(tx, tenant, client).await {
+        Ok((application, _)) => Ok(Some(application)),
+        Err(
+            OAuthError::ApplicationNotFound(_)
+            | OAuthError::ApplicationDisabled(_)
+            | OAuthError::ServicePrincipalDisabled(_),
+        ) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -119,7 +119,8 @@ async fn without_a_hint_the_person_is_asked() {
         let page = browser.get(&format!("{SIGN_OUT}?{query}")).await;
         assert!(page.text.contains("Do you want to sign out?") && page.text.contains(ADA), "{}", page.text);
         assert!(is_signed_in(&mut browser, &client).await, "another site signs nobody out");
-        for query in [form(&[("logout_hint", "bob@contoso.local")]), form(&[("id_token_hint", "x.y.z")])] {
+        // A name is no proof.
+        for query in [form(&[("logout_hint", ADA)]), form(&[("id_token_hint", "x.y.z")])] {
             let page = browser.get(&format!("{SIGN_OUT}?{query}")).await;
             assert!(page.text.contains("Do you want to sign out?"), "{query}");
         }
@@ -175,11 +176,62 @@ async fn signing_out_leads_nowhere_else() {
         assert_eq!(browser.get(&format!("{SIGN_OUT}?{query}")).await.status.as_u16(), status, "{why}");
     }
     assert_eq!(browser.get("/fabrikam.example/oauth2/v2.0/logout").await.status, 400);
-    // By form: another site's comes without cookies, and comes again by GET.
-    let body = form(&[("logout_hint", ADA), ("post_logout_redirect_uri", WEB)]);
-    let answer = fixture.post(SIGN_OUT, body).await;
-    let location = answer.header("location").strip_prefix("https://localhost:8443").unwrap().to_owned();
-    let page = browser.get(&location).await;
-    assert!(page.text.contains("You are signed out"), "{}", page.text);
-    assert!(!is_signed_in(&mut browser, &client).await);
+}
+
+#[tokio::test]
+async fn signing_out_by_form_keeps_the_id_token_out_of_addresses() {
+    for fixture in fixtures().await {
+        let (client, mut browser, tokens) = signed_in(&fixture).await;
+        let id_token = token(&tokens, "id_token");
+        // Another site's form comes without cookies, and comes again by GET.
+        let body = form(&[("id_token_hint", &id_token), ("post_logout_redirect_uri", WEB), ("state", "s")]);
+        let answer = fixture.post(SIGN_OUT, body).await;
+        let location = answer.header("location").strip_prefix("https://localhost:8443").unwrap().to_owned();
+        assert!(!location.contains(id_token.split('.').nth(1).unwrap()), "{location}");
+        assert!(location.len() < 1000, "{location}");
+        let page = browser.get(&location).await;
+        assert!(page.text.contains("You are signed out"), "{}", page.text);
+        assert!(page.text.contains("href=\"https://reading.example/callback?state=s\""), "{}", page.text);
+        assert!(!is_signed_in(&mut browser, &client).await);
+        // What is too long is refused before anybody is sent anywhere.
+        for (name, length) in [("state", 9000), ("post_logout_redirect_uri", 513), ("id_token_hint", 17_000)]
+        {
+            let answer = fixture.post(SIGN_OUT, form(&[(name, &"x".repeat(length))])).await;
+            assert_eq!((answer.status.as_u16(), answer.header("location")), (400, ""), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn addresses_outside_ascii_are_encoded() {
+    for fixture in fixtures().await {
+        let uri = "https://reading.example/zurück";
+        let web = serde_json::json!({ "redirectUris": [uri] });
+        let client = fixture.registered_with(serde_json::json!({ "web": web })).await;
+        let own = [("post_logout_redirect_uri", uri), ("client_id", client.id.as_str()), ("state", "é")];
+        for (fields, expected) in [
+            (&own[..2], "https://reading.example/zur%C3%BCck"),
+            (&own[..], "https://reading.example/zur%C3%BCck?state=%C3%A9"),
+        ] {
+            let answer = Browser::new(&fixture).get(&format!("{SIGN_OUT}?{}", form(fields))).await;
+            assert_eq!((answer.status.as_u16(), answer.header("location")), (303, expected));
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_are_switched_off_get_nobody_back() {
+    for fixture in fixtures().await {
+        let (client, mut browser, tokens) = signed_in(&fixture).await;
+        let off = crate::ServicePrincipalChange { account_enabled: Some(false), ..Default::default() };
+        fixture.identity.update_service_principal(&actor(), &client.id, &off).await.unwrap();
+        let own = form(&[("post_logout_redirect_uri", WEB), ("client_id", &client.id)]);
+        let answer = Browser::new(&fixture).get(&format!("{SIGN_OUT}?{own}")).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (200, ""));
+        let hinted =
+            form(&[("id_token_hint", &token(&tokens, "id_token")), ("post_logout_redirect_uri", WEB)]);
+        let page = browser.get(&format!("{SIGN_OUT}?{hinted}")).await;
+        assert!(page.text.contains("You are signed out"), "{}", page.text);
+        assert!(!page.text.contains("reading.example"), "{}", page.text);
+    }
 }
