@@ -54,6 +54,12 @@ impl Lockout {
         (left_ms > 0).then(|| u64::try_from(left_ms).unwrap_or(0).div_ceil(1000))
     }
 
+    /// Whether this user signed in from this address not long ago.
+    pub(crate) fn is_familiar(&self, name: &str, address: Option<IpAddr>, now_ms: i64) -> bool {
+        let Ok(table) = self.0.lock() else { return false };
+        table.get(&key(name, Place::At(address))).is_some_and(|here| here.familiar_until_ms > now_ms)
+    }
+
     /// Notes a wrong password, or a name that nobody has.
     pub(crate) fn failed(&self, name: &str, address: Option<IpAddr>, now_ms: i64) {
         let Ok(mut table) = self.0.lock() else { return };

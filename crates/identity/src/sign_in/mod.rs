@@ -215,7 +215,11 @@ impl Identity {
     ) -> Result<Checked, Refusal> {
         let guard = &self.0.sign_in;
         let (address, now_ms) = (origin.address, self.0.clock.now_ms());
-        if let Some(retry_after_s) = guard.addresses.wait_s(&address, now_ms) {
+        // Many may share an address: who guesses there keeps those out who are new to it, not those who belong there, and
+        // whom their own lock guards.
+        if !guard.lockout.is_familiar(name, address, now_ms)
+            && let Some(retry_after_s) = guard.addresses.wait_s(&address, now_ms)
+        {
             return Err((None, SignInError::TooManyAttempts { retry_after_s }));
         }
         let locked = || match guard.lockout.wait_s(name, address, now_ms) {

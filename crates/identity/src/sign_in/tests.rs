@@ -136,6 +136,28 @@ async fn guessing_locks_and_leaves_a_trail_without_names() {
 }
 
 #[tokio::test]
+async fn guesses_behind_an_address_keep_nobody_out_who_belongs_there() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        fixture.signer("bob", false).await;
+        fixture.sign_in("ada@contoso.local", PASSWORD).await.unwrap();
+        for n in 0..21 {
+            let error = fixture.sign_in(&format!("nobody{n}@contoso.local"), "wrong").await.unwrap_err();
+            assert!(matches!(error, SignInError::WrongCredentials), "{n}: {error}");
+        }
+        let error = fixture.sign_in("bob@contoso.local", PASSWORD).await.unwrap_err();
+        assert!(matches!(error, SignInError::TooManyAttempts { .. }), "new to the address: {error}");
+        fixture.sign_in("ADA@contoso.local", PASSWORD).await.unwrap();
+        for n in 0..10 {
+            let error = fixture.sign_in("ada@contoso.local", "wrong").await.unwrap_err();
+            assert!(matches!(error, SignInError::WrongCredentials), "{n}: {error}");
+        }
+        let error = fixture.sign_in("ada@contoso.local", PASSWORD).await.unwrap_err();
+        assert!(matches!(error, SignInError::Locked { retry_after_s: 60 }), "their own lock: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_present_password_cannot_be_guessed_with_a_token_either() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
