@@ -101,38 +101,40 @@ fn rows(operation: &Operation, roles: &[&str], scopes: &[&str]) -> String {
 /// One snapshot for each noun, so that a change shows where it belongs.
 #[tokio::test]
 async fn the_authorization_matrix() {
-    let fixture = fixtures().await.remove(0);
-    let graph = graph(&fixture).await.properties;
-    let roles: Vec<&str> = graph.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
-    let scopes: Vec<&str> =
-        graph.api.oauth2_permission_scopes.iter().filter_map(|scope| scope.value.as_deref()).collect();
-    let mut nouns: BTreeMap<&str, String> = BTreeMap::new();
-    for surface in [Surface::Graph, Surface::Arm] {
-        for operation in surface.operations() {
-            let first = operation.path.split('/').nth(1).unwrap();
-            let noun = if surface == Surface::Arm { "arm" } else { first.trim_start_matches('$') };
-            *nouns.entry(noun).or_default() += &rows(operation, &roles, &scopes);
+    for fixture in fixtures().await {
+        let graph = graph(&fixture).await.properties;
+        let roles: Vec<&str> = graph.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
+        let scopes: Vec<&str> =
+            graph.api.oauth2_permission_scopes.iter().filter_map(|scope| scope.value.as_deref()).collect();
+        let mut nouns: BTreeMap<&str, String> = BTreeMap::new();
+        for surface in [Surface::Graph, Surface::Arm] {
+            for operation in surface.operations() {
+                let first = operation.path.split('/').nth(1).unwrap();
+                let noun = if surface == Surface::Arm { "arm" } else { first.trim_start_matches('$') };
+                *nouns.entry(noun).or_default() += &rows(operation, &roles, &scopes);
+            }
         }
-    }
-    for (noun, text) in nouns {
-        insta::assert_snapshot!(format!("authorization_{noun}"), text);
+        for (noun, text) in nouns {
+            insta::assert_snapshot!(format!("authorization_{noun}"), text);
+        }
     }
 }
 
 /// Permissions that nobody can be given would be doors painted on a wall.
 #[tokio::test]
 async fn every_permission_in_the_table_exists() {
-    let fixture = fixtures().await.remove(0);
-    let graph = graph(&fixture).await.properties;
-    let roles: BTreeSet<&str> = graph.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
-    let scopes: BTreeSet<&str> =
-        graph.api.oauth2_permission_scopes.iter().filter_map(|scope| scope.value.as_deref()).collect();
-    for operation in operations() {
-        for role in operation.access.application {
-            assert!(roles.contains(role), "{} {}: {role}", operation.method, operation.path);
-        }
-        for scope in operation.access.delegated {
-            assert!(scopes.contains(scope), "{} {}: {scope}", operation.method, operation.path);
+    for fixture in fixtures().await {
+        let graph = graph(&fixture).await.properties;
+        let roles: BTreeSet<&str> = graph.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
+        let scopes: BTreeSet<&str> =
+            graph.api.oauth2_permission_scopes.iter().filter_map(|scope| scope.value.as_deref()).collect();
+        for operation in operations() {
+            for role in operation.access.application {
+                assert!(roles.contains(role), "{} {}: {role}", operation.method, operation.path);
+            }
+            for scope in operation.access.delegated {
+                assert!(scopes.contains(scope), "{} {}: {scope}", operation.method, operation.path);
+            }
         }
     }
 }
@@ -163,63 +165,68 @@ pub(super) async fn status(session: &Session<'_>, operation: &Operation) -> (Sta
 
 #[tokio::test]
 async fn nobody_gets_past_without_a_token_that_is_meant_for_this() {
-    let fixture = fixtures().await.remove(0);
-    let client = fixture.client("client").await;
-    let principal = client.principal.id.to_string();
-    let all = graph(&fixture).await.properties;
-    let roles: Vec<&str> = all.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
-    let now = fixture.identity.0.clock.now().as_second();
-    let app = json!({"azp": client.id(), "oid": principal, "sub": principal, "idtyp": "app", "roles": roles});
-    let with = |claims: serde_json::Value| {
-        let mut all = app.clone();
-        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        all
-    };
-    let sessions = [
-        fixture.anonymous(),
-        Session { fixture: &fixture, token: Some("nonsense".to_owned()) },
-        Session {
-            fixture: &fixture,
-            token: Some(fixture.signed(with(json!({"aud": "https://dicom.healthcareapis.azure.com"}))).await),
-        },
-        Session { fixture: &fixture, token: Some(fixture.signed(with(json!({"exp": now - 600}))).await) },
-        Session { fixture: &fixture, token: Some(fixture.signed(with(json!({"tid": principal}))).await) },
-        Session {
-            fixture: &fixture,
-            token: Some(fixture.signed(with(json!({"iss": "https://sts.example/"}))).await),
-        },
-    ];
-    for operation in operations() {
-        for session in &sessions {
-            let (status, text) = status(session, operation).await;
-            assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
+    for fixture in fixtures().await {
+        let client = fixture.client("client").await;
+        let principal = client.principal.id.to_string();
+        let all = graph(&fixture).await.properties;
+        let roles: Vec<&str> = all.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
+        let now = fixture.identity.0.clock.now().as_second();
+        let app =
+            json!({"azp": client.id(), "oid": principal, "sub": principal, "idtyp": "app", "roles": roles});
+        let with = |claims: serde_json::Value| {
+            let mut all = app.clone();
+            all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+            all
+        };
+        let sessions = [
+            fixture.anonymous(),
+            Session { fixture: &fixture, token: Some("nonsense".to_owned()) },
+            Session {
+                fixture: &fixture,
+                token: Some(
+                    fixture.signed(with(json!({"aud": "https://dicom.healthcareapis.azure.com"}))).await,
+                ),
+            },
+            Session { fixture: &fixture, token: Some(fixture.signed(with(json!({"exp": now - 600}))).await) },
+            Session { fixture: &fixture, token: Some(fixture.signed(with(json!({"tid": principal}))).await) },
+            Session {
+                fixture: &fixture,
+                token: Some(fixture.signed(with(json!({"iss": "https://sts.example/"}))).await),
+            },
+        ];
+        for operation in operations() {
+            for session in &sessions {
+                let (status, text) = status(session, operation).await;
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
+            }
         }
     }
 }
 
 #[tokio::test]
 async fn on_the_wire_the_matrix_holds() {
-    let fixture = fixtures().await.remove(0);
-    let client = fixture.client("client").await;
-    let nothing = fixture.as_app(&client, &[]).await;
-    let all = graph(&fixture).await.properties;
-    let every_role: Vec<&str> = all.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
-    let everything = fixture.as_app(&client, &every_role).await;
-    let admin = fixture.as_admin_with_all_scopes().await;
-    for operation in operations() {
-        let (refused, text) = status(&nothing, operation).await;
-        match operation.access.owned {
-            Owned::AnyCaller | Owned::Own => assert_eq!(refused, StatusCode::BAD_REQUEST, "{text}"),
-            _ => assert_eq!(refused, StatusCode::FORBIDDEN, "{text}"),
-        }
-        let let_in = |status| status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN;
-        if !operation.access.application.is_empty() {
-            let (status, text) = status(&everything, operation).await;
-            assert!(let_in(status), "{text}");
-        }
-        if !operation.access.delegated.is_empty() {
-            let (status, text) = status(&admin, operation).await;
-            assert!(let_in(status), "{text}");
+    for fixture in fixtures().await {
+        let client = fixture.client("client").await;
+        let nothing = fixture.as_app(&client, &[]).await;
+        let all = graph(&fixture).await.properties;
+        let every_role: Vec<&str> = all.app_roles.iter().filter_map(|role| role.value.as_deref()).collect();
+        let everything = fixture.as_app(&client, &every_role).await;
+        let admin = fixture.as_admin_with_all_scopes().await;
+        for operation in operations() {
+            let (refused, text) = status(&nothing, operation).await;
+            match operation.access.owned {
+                Owned::AnyCaller | Owned::Own => assert_eq!(refused, StatusCode::BAD_REQUEST, "{text}"),
+                _ => assert_eq!(refused, StatusCode::FORBIDDEN, "{text}"),
+            }
+            let let_in = |status| status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN;
+            if !operation.access.application.is_empty() {
+                let (status, text) = status(&everything, operation).await;
+                assert!(let_in(status), "{text}");
+            }
+            if !operation.access.delegated.is_empty() {
+                let (status, text) = status(&admin, operation).await;
+                assert!(let_in(status), "{text}");
+            }
         }
     }
 }
