@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from issuer import Issuer
 from server import Server, new_postgres_database
 
 JSON = {"Accept": "application/dicom+json"}
@@ -50,6 +51,14 @@ def own_server(tmp_path_factory):
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    """An OpenID Connect issuer that is not Hilum."""
+    issuer = Issuer()
+    yield issuer
+    issuer.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,28 +3,19 @@
 import re
 import threading
 
-import jwt
 import msal
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DeviceCodeCredential, UsernamePasswordCredential
 
 from server import ADMIN_PASSWORD, DICOM_RESOURCE, Server
+from tokens import claims, is_accepted
 
 # The public client that `az login` uses; every installation knows it.
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 READ = DICOM_RESOURCE + "/Dicom.Read"
 PASSWORD = "a long enough password 1"
 GRAPH = "https://graph.microsoft.com"
-
-
-def claims(token):
-    return jwt.decode(token, options={"verify_signature": False})
-
-
-def is_accepted(server, token):
-    answer = server.session(token).get(server.dicom + "/studies?limit=1", headers={"Accept": "application/dicom+json"})
-    return answer.status_code in (200, 204)
 
 
 def make_person(server, name, *more):

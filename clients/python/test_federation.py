@@ -22,13 +22,6 @@ allow_http_loopback = true
 
 
 @pytest.fixture(scope="module")
-def issuer():
-    issuer = Issuer()
-    yield issuer
-    issuer.close()
-
-
-@pytest.fixture(scope="module")
 def stranger():
     issuer = Issuer()
     yield issuer

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from dicom_files import image, part10
-from issuer import AUDIENCE, Issuer, new_key
+from issuer import AUDIENCE, new_key
 from server import die_with_parent
 
 JSON = {"Accept": "application/dicom+json"}
@@ -29,13 +29,6 @@ data_actions = ["read"]
 name = "globalAdmin"
 data_actions = ["*"]
 """
-
-
-@pytest.fixture(scope="module")
-def issuer():
-    issuer = Issuer()
-    yield issuer
-    issuer.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 
-import jwt
 import pytest
 from azure.identity import CertificateCredential, ClientSecretCredential
 from cryptography import x509
@@ -18,6 +17,7 @@ from conftest import JSON, Certificate
 from dicom_files import image, multipart, part10, uids
 from graph import GRAPH, GRAPH_APP_ID, admin_credential, azure_options, register_automation
 from server import DICOM_APP_ID, DICOM_SCOPE
+from tokens import claims
 
 DICOM_DATA_OWNER = "58a3b984-7adf-4c20-983a-32417c86fbc8"
 
@@ -67,10 +67,6 @@ def unique(name):
 def der64(certificate):
     parsed = x509.load_pem_x509_certificate(certificate.public_pem.encode())
     return base64.b64encode(parsed.public_bytes(serialization.Encoding.DER)).decode()
-
-
-def claims(token):
-    return jwt.decode(token, options={"verify_signature": False})
 
 
 def principal_of(curl, app_id, *select):

@@ -17,21 +17,13 @@ import requests
 from azure.identity import InteractiveBrowserCredential
 
 from server import ADMIN_PASSWORD, DICOM_APP_ID, DICOM_RESOURCE
+from tokens import claims, is_accepted
 
 READ = DICOM_RESOURCE + "/Dicom.Read"
 WRITE = DICOM_RESOURCE + "/Dicom.ReadWrite"
 PASSWORD = "a long enough password 1"
 WEB = "https://reading.example/callback"
 SPA = "http://localhost:3000/redirect.html"
-
-
-def claims(token):
-    return jwt.decode(token, options={"verify_signature": False})
-
-
-def is_accepted(server, token):
-    answer = server.session(token).get(server.dicom + "/studies?limit=1", headers={"Accept": "application/dicom+json"})
-    return answer.status_code in (200, 204)
 
 
 def make_person(server, name, *more):

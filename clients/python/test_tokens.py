@@ -15,10 +15,7 @@ from azure.identity.aio import CertificateCredential as AioCertificateCredential
 from azure.identity.aio import ClientSecretCredential as AioClientSecretCredential
 
 from server import DICOM_APP_ID, DICOM_RESOURCE, DICOM_SCOPE, CommandFailed
-
-
-def claims(token):
-    return jwt.decode(token, options={"verify_signature": False})
+from tokens import claims, is_accepted
 
 
 def verified(server, token):
@@ -28,11 +25,6 @@ def verified(server, token):
     keys = jwt.PyJWKSet.from_dict(session.get(discovery["jwks_uri"]).json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     return jwt.decode(token, key, algorithms=["RS256"], audience=DICOM_RESOURCE, leeway=5)
-
-
-def is_accepted(server, token):
-    answer = server.session(token).get(server.dicom + "/studies?limit=1", headers={"Accept": "application/dicom+json"})
-    return answer.status_code in (200, 204)
 
 
 def msal_app(server, client, credential, authority=None):

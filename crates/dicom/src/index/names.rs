@@ -35,9 +35,9 @@ pub(super) async fn replace(
     study: StudyKey,
     names: &[NameWords],
 ) -> Result<(), DbError> {
+    let before = tx.fetch_all(sql::WORDS_OF_STUDY, &[study.into()]).await?;
     for name in names.iter().filter(|name| !name.words.is_empty()) {
         let attribute = i64::from(name.attribute);
-        let before = tx.fetch_all(sql::WORDS_OF_STUDY, &[study.into()]).await?;
         tx.execute(sql::DELETE_WORDS, &[study.into(), attribute.into()]).await?;
         insert(tx, partition, study, std::slice::from_ref(name)).await?;
         for row in before.iter().filter(|row| row.int(1).is_ok_and(|of| of == attribute)) {

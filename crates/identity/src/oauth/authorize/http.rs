@@ -109,17 +109,22 @@ async fn begin(
         Ok(asking) => asking,
         Err(error) => return failed(&visit, &error),
     };
-    let correlation = asking.parameters.get("client-request-id").and_then(|id| id.parse().ok());
-    let caller = Caller {
-        address: context.client_address,
-        correlation: correlation.unwrap_or(context.correlation),
-        origin: None,
-    };
+    let caller = caller(&asking.parameters, context);
     let live = visit.live().await;
     let flow = Flow::new(asking, &visit, identity.0.clock.now_ms());
     match live {
         Ok(live) => Steps { visit, caller, live }.open(flow).await,
         Err(error) => failed(&visit, &error),
+    }
+}
+
+/// Who asks: the client may name its own request (as Entra's do).
+fn caller(parameters: &Parameters, context: &RequestContext) -> Caller {
+    let correlation = parameters.get("client-request-id").and_then(|id| id.parse().ok());
+    Caller {
+        address: context.client_address,
+        correlation: correlation.unwrap_or(context.correlation),
+        origin: None,
     }
 }
 
@@ -184,12 +189,7 @@ pub(crate) async fn login(
     if flow.is_expired(identity.0.clock.now_ms()) {
         return failed(&visit, &OAuthError::FlowExpired);
     }
-    let correlation = flow.asking.parameters.get("client-request-id").and_then(|id| id.parse().ok());
-    let caller = Caller {
-        address: context.client_address,
-        correlation: correlation.unwrap_or(context.correlation),
-        origin: None,
-    };
+    let caller = caller(&flow.asking.parameters, &context);
     Steps { visit, caller, live }.step(flow, &form).await
 }
 
