@@ -18,7 +18,7 @@ pub(crate) fn all(house: &House) -> Router {
         .merge(status_page(house))
         .merge(house.identity.router())
         .merge(house.identity.graph_router())
-        .nest("/dicom", house.archive.router())
+        .nest("/dicom", house.dicom_router())
         .merge(openapi::index(&descriptions(&house.origin)))
         .merge(health.router())
 }

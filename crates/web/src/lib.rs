@@ -3,6 +3,7 @@
 //! Invariants: no database, no tokens, no DICOM. A failure found here is answered in plain text, which every
 //! protocol's client can stand.
 
+pub mod cors;
 pub mod layers;
 pub mod openapi;
 pub mod trace;

@@ -16,7 +16,10 @@ use hilum_storage::{
     db::{Db, Migrations},
     jobs::{self, JobHandler, JobSignal, PurgeFinished, Schedule, Worker, WorkerOptions},
 };
-use hilum_web::layers::{LayerSettings, wrap};
+use hilum_web::{
+    cors::Cors,
+    layers::{LayerSettings, wrap},
+};
 use jiff::SignedDuration;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -150,6 +153,7 @@ pub struct House {
     /// Runs background jobs.
     pub worker: Worker,
     ground: Ground,
+    cors: Option<Cors>,
     audit: AuditLog,
     tasks: TaskTracker,
 }
@@ -180,7 +184,30 @@ impl House {
         });
         let worker = worker(&ground, &db, (&identity, &archive));
         let stop = CancellationToken::new();
-        Ok(Self { db, blobs, identity, archive, tenant_id, origin, init, stop, worker, ground, audit, tasks })
+        let cors = ground.config.dicom.cors.layer()?;
+        Ok(Self {
+            db,
+            blobs,
+            identity,
+            archive,
+            tenant_id,
+            origin,
+            init,
+            stop,
+            worker,
+            ground,
+            cors,
+            audit,
+            tasks,
+        })
+    }
+
+    /// The DICOM service, for pages of other origins as far as they are allowed.
+    pub(crate) fn dicom_router(&self) -> Router {
+        match &self.cors {
+            Some(cors) => cors.around(self.archive.router()),
+            None => self.archive.router(),
+        }
     }
 
     /// Everything that is answered, with the layers around it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, invalid, issuer, present};
+use super::{ConfigError, CorsSettings, invalid, issuer, present};
 
 /// The DICOM service.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Dicom {
     pub foreign_only: bool,
     /// Limits of the store transaction.
     pub store: StoreSettings,
+    /// Pages of other origins that may call the service.
+    pub cors: CorsSettings,
 }
 
 /// An issuer of tokens that the service trusts: an Entra tenant, Keycloak, any OpenID provider.
@@ -104,6 +106,7 @@ impl Dicom {
             }
             present("dicom.authorities.ca_certificate", authority.ca_certificate.as_deref())?;
         }
+        self.cors.layer()?;
         if self.foreign_only && self.authorities.is_empty() {
             return Err(invalid("dicom.foreign_only", "needs dicom.authorities: nobody else could get in"));
         }

@@ -3,6 +3,7 @@
 //! Read once, at start; everything below gets values, not this tree. Secrets print as `[secret]`.
 
 mod blobs;
+mod cors;
 mod database;
 mod dicom;
 mod environment;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use blobs::Blobs;
+pub use cors::CorsSettings;
 pub use database::Database;
 pub use dicom::{AuthoritySettings, Dicom, RightsFromSetting, RoleDefinitionSettings, StoreSettings};
 pub use environment::Environment;
