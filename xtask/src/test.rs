@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything CI runs, in the order in which failures are cheapest to learn of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,7 @@ struct Part {
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let plan = Plan::parse(args)?;
     tools::ensure_system()?;
+    let browser = if plan.has(Which::Clients) { Some(tools::ensure_browser()?) } else { None };
     let mut parts = Vec::new();
     if plan.has(Which::Unit) || plan.has(Which::Clients) {
         let clients = tools::ensure_clients()?;
@@ -79,8 +80,8 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         if plan.has(Which::Unit) {
             unit(&services, &mut parts)?;
         }
-        if plan.has(Which::Clients) {
-            strangers(&clients, &services, plan.fast, &mut parts)?;
+        if let Some(browser) = &browser {
+            strangers((&clients, browser), &services, plan.fast, &mut parts)?;
         }
     }
     if plan.has(Which::Fuzz) {
@@ -112,7 +113,12 @@ fn unit(services: &Services, parts: &mut Vec<Part>) -> Result<()> {
 }
 
 /// The clients that nobody here wrote, against the program as it is shipped but for the optimisation.
-fn strangers(clients: &Clients, services: &Services, fast: bool, parts: &mut Vec<Part>) -> Result<()> {
+fn strangers(
+    (clients, browser): (&Clients, &Path),
+    services: &Services,
+    fast: bool,
+    parts: &mut Vec<Part>,
+) -> Result<()> {
     let binary = build_server()?;
     let node_dir = clients.node.parent().context("node has no directory")?;
     let path = path_with(node_dir)?;
@@ -134,7 +140,7 @@ fn strangers(clients: &Clients, services: &Services, fast: bool, parts: &mut Vec
         [("Python clients", Runner::Pytest, &mut pytest), ("Node clients", Runner::Node, &mut node)]
     {
         command.envs(services.variables.iter().map(|(name, value)| (name, value)));
-        command.env("HILUM_BIN", &binary).env("PATH", &path);
+        command.env("HILUM_BIN", &binary).env("PATH", &path).env("HILUM_TEST_CHROMIUM", browser);
         parts.push(part(name, runner, command)?);
     }
     Ok(())

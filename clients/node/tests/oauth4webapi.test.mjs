@@ -1,0 +1,61 @@
+// oauth4webapi, which asserts what the standards let a client assert and forgives nothing.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { addPerson, addRedirects, startServer } from "../support/server.mjs";
+
+const client = join(dirname(fileURLToPath(import.meta.url)), "..", "support", "oauth4webapi.mjs");
+const redirectUri = "https://reading.example/callback";
+const scope = "https://dicom.healthcareapis.azure.com/Dicom.Read";
+let server;
+
+before(async () => {
+  server = await startServer();
+  addRedirects(server, redirectUri, "http://localhost");
+});
+
+after(() => server?.end());
+
+/** Runs one flow in a process of its own that trusts the server's CA; what it got. */
+async function run(kind) {
+  const person = addPerson(server, kind);
+  const input = { kind, url: server.url, tenant: server.tenant, scope, redirectUri, ...server.client, ...person };
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: server.ca };
+  const child = promisify(execFile)(process.execPath, [client], { env, encoding: "utf8", timeout: 60_000 });
+  child.child.stdin.end(JSON.stringify(input));
+  const result = JSON.parse((await child).stdout);
+  assert.equal(result.error, undefined, JSON.stringify(result));
+  return { ...result, person };
+}
+
+test("code with PKCE, nonce, maximal age and issuer; user info, refreshing, signing out", async () => {
+  const { claims, subjects, refreshed, left, person } = await run("code");
+  assert.equal(claims.upn, person.person);
+  assert.equal(claims.scp, "Dicom.Read");
+  assert.equal(subjects.idToken, subjects.userInfo);
+  assert.equal(refreshed.upn, person.person);
+  assert.equal(left, `${redirectUri}?state=bye`);
+});
+
+test("an answer of another issuer, and one without its issuer, are refused (RFC 9207)", async () => {
+  const { refusals } = await run("mix-up");
+  assert.equal(refusals.length, 2);
+  for (const refusal of refusals) assert.match(refusal, /"iss"/);
+});
+
+test("client credentials", async () => {
+  const { claims } = await run("client-credentials");
+  assert.equal(claims.idtyp ?? "app", "app");
+  assert.deepEqual(claims.roles, ["DICOM Data Owner"]);
+});
+
+test("device code", async () => {
+  const { claims, pending, person } = await run("device-code");
+  assert.equal(pending, "authorization_pending");
+  assert.equal(claims.upn, person.person);
+});
