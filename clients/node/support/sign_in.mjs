@@ -49,6 +49,18 @@ const kinds = {
     const silent = await app.acquireTokenSilent({ account: result.account, scopes: [task.scope], forceRefresh: true });
     return { token: silent.accessToken, name: result.account.name };
   },
+  // The application calls its own API, which calls the archive for the user.
+  "msal-node-on-behalf-of": async () => {
+    const app = new ConfidentialClientApplication({ auth: { ...auth, clientSecret: task.secret } });
+    const request = { scopes: [task.scope], redirectUri: task.redirectUri };
+    const location = await new Browser().through(await app.getAuthCodeUrl(request));
+    const code = new URL(location).searchParams.get("code");
+    const { account } = await app.acquireTokenByCode({ ...request, code });
+    const called = await app.acquireTokenSilent({ account, scopes: [`${task.appId}/.default`], forceRefresh: true });
+    const service = new ConfidentialClientApplication({ auth: { ...auth, clientSecret: task.secret } });
+    const result = await service.acquireTokenOnBehalfOf({ oboAssertion: called.accessToken, scopes: [task.scope] });
+    return { token: result.accessToken, name: result.account.name };
+  },
   "msal-node-interactive": async () => {
     const app = new PublicClientApplication({ auth });
     const openBrowser = async (url) => {

@@ -47,6 +47,10 @@ test("msal-node as a web application", async () => {
   assert.equal((await run("msal-node")).claims.appidacr, "1");
 });
 
+test("msal-node on behalf of the user who called", async () => {
+  assert.equal((await run("msal-node-on-behalf-of")).claims.appidacr, "1");
+});
+
 test("msal-node on a desktop", async () => {
   assert.equal((await run("msal-node-interactive")).claims.appidacr, "0");
 });

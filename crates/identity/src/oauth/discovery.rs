@@ -165,6 +165,7 @@ fn describe(
             "client_credentials",
             "refresh_token",
             "urn:ietf:params:oauth:grant-type:device_code",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "password",
         ],
         // `plain` is taken of clients that prove themselves, but nobody should be led to it.

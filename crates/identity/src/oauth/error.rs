@@ -237,6 +237,26 @@ pub(crate) enum OAuthError {
     SpaOnly,
     #[error("The refresh token of a single-page application has expired: its life of 24 hours is over.")]
     SpaSessionOver,
+    /// The user's token of the on-behalf-of grant.
+    #[error("The 'assertion' is malformed: it must be the access token that the service was called with.")]
+    UserAssertionMalformed,
+    /// Not signed by us, of another tenant, or not an access token.
+    #[error(
+        "The 'assertion' is not valid: it must be an access token of a user, issued by this tenant, with a signature that holds."
+    )]
+    AssertionNotAccepted,
+    #[error(
+        "The 'assertion' is not valid: its audience is not the application that presents it. Present the token that the service was called with."
+    )]
+    UserAssertionAudience,
+    #[error(
+        "The 'assertion' is not within its valid time range: the token has expired. Ask the caller for a new one."
+    )]
+    UserAssertionTime,
+    #[error(
+        "The 'assertion' is an application's own token: nobody can be acted on behalf of. Use the client credentials grant."
+    )]
+    AppOnlyAssertion,
     #[error("Too many attempts. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
@@ -283,7 +303,7 @@ impl OAuthError {
             Self::AssertionAudience => (700_023, "invalid_client", UNAUTHORIZED),
             Self::AssertionTime => (700_024, "invalid_client", UNAUTHORIZED),
             Self::AssertionSignature => (700_027, "invalid_client", UNAUTHORIZED),
-            Self::AssertionMalformed => (50_027, "invalid_request", BAD),
+            Self::AssertionMalformed | Self::UserAssertionMalformed => (50_027, "invalid_request", BAD),
             Self::Federated(refusal) => return refusal.row(),
             Self::ScopeNotDefault(_) => (1_002_012, "invalid_scope", BAD),
             Self::SeveralResources(_) | Self::ScopeInvalid(_) | Self::DefaultWithOthers(_) => {
@@ -333,6 +353,10 @@ impl OAuthError {
             Self::RedirectUriDiffers => (500_112, "invalid_grant", BAD),
             Self::SpaOnly => (9_002_327, "invalid_request", BAD),
             Self::SpaSessionOver => (700_084, "invalid_grant", BAD),
+            Self::AssertionNotAccepted => (50_013, "invalid_grant", BAD),
+            Self::UserAssertionAudience => (500_131, "invalid_grant", BAD),
+            Self::UserAssertionTime => (500_133, "invalid_grant", BAD),
+            Self::AppOnlyAssertion => (7_000_114, "unauthorized_client", BAD),
             Self::TooManyAttempts { .. } => {
                 (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
             }

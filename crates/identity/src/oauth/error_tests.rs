@@ -82,6 +82,11 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::RedirectUriDiffers,
         E::SpaOnly,
         E::SpaSessionOver,
+        E::UserAssertionMalformed,
+        E::AssertionNotAccepted,
+        E::UserAssertionAudience,
+        E::UserAssertionTime,
+        E::AppOnlyAssertion,
         E::TooManyAttempts { retry_after_s: 1 },
         E::Unavailable(IdentityError::Interrupted),
         E::Internal(IdentityError::Password),
@@ -167,6 +172,11 @@ fn is_known(error: &OAuthError) -> bool {
         | E::RedirectUriDiffers
         | E::SpaOnly
         | E::SpaSessionOver
+        | E::UserAssertionMalformed
+        | E::AssertionNotAccepted
+        | E::UserAssertionAudience
+        | E::UserAssertionTime
+        | E::AppOnlyAssertion
         | E::TooManyAttempts { .. }
         | E::Unavailable(_)
         | E::Internal(_) => true,

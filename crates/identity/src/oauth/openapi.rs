@@ -223,7 +223,8 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                 "properties": {
                     "grant_type": { "type": "string", "enum": [
                         "authorization_code", "client_credentials", "refresh_token", "password",
-                        "urn:ietf:params:oauth:grant-type:device_code", "device_code"
+                        "urn:ietf:params:oauth:grant-type:device_code", "device_code",
+                        "urn:ietf:params:oauth:grant-type:jwt-bearer"
                     ] },
                     "client_id": { "type": "string", "format": "uuid" },
                     target: text(),
@@ -232,6 +233,8 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                     "code_verifier": text(),
                     "device_code": text(),
                     "refresh_token": text(),
+                    "assertion": text(),
+                    "requested_token_use": { "type": "string", "enum": ["on_behalf_of"] },
                     "username": text(),
                     "password": text(),
                     "client_info": { "type": "string", "enum": ["1"] },

@@ -5,7 +5,7 @@ use hilum_kernel::AppId;
 use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
-use crate::Identity;
+use crate::{Identity, sessions::SessionId};
 
 /// Longer ones are not ours.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -13,6 +13,20 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const HINT_PURPOSE: &str = "ID token hint";
 /// A sealed hint outlives the pages that carry it, and little else.
 const HINT_MS: i64 = 2 * 3_600_000;
+
+const PROVENANCE_PURPOSE: &str = "access token provenance";
+
+/// What a user's access token says to us alone, sealed in `aio`, where Entra's tokens keep what is no resource's business:
+/// how it came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Provenance {
+    /// When the user signed in.
+    #[serde(rename = "a")]
+    pub(super) authenticated_at_ms: i64,
+    /// The session of the refresh token that it was issued with, if there was one.
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
+    pub(super) session: Option<SessionId>,
+}
 
 /// Whom an ID token of ours is about.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +58,16 @@ impl Identity {
     /// The hint in few bytes and unreadable: an ID token belongs neither into our URLs nor into our pages.
     pub(super) fn sealed_hint(&self, hinted: &Hinted) -> Result<String, OAuthError> {
         self.seal(HINT_PURPOSE, hinted)
+    }
+
+    /// `aio`.
+    pub(super) fn sealed_provenance(&self, provenance: Provenance) -> Result<String, OAuthError> {
+        self.seal(PROVENANCE_PURPOSE, &provenance)
+    }
+
+    /// How a user's access token came about.
+    pub(super) fn provenance(&self, claims: &Claims) -> Option<Provenance> {
+        self.unseal(PROVENANCE_PURPOSE, claims.text("aio")?)
     }
 
     /// The claims of a token that we signed for this tenant; nothing when we did not. Its times and its kind are still to

@@ -9,8 +9,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{client_authentication::AuthenticatedClient, scopes::OidcWords};
-use crate::{Identity, IdentityError, Tenant, User};
+use super::{
+    client_authentication::AuthenticatedClient, error::OAuthError, own_token::Provenance, scopes::OidcWords,
+};
+use crate::{Identity, IdentityError, Tenant, User, sessions::SessionId};
 
 /// Entra dates tokens back, so that services whose clock is slow take them.
 const BACKDATED_S: i64 = 300;
@@ -51,6 +53,8 @@ pub(crate) struct UserToken {
     pub(crate) uti: String,
     pub(crate) times: Times,
     pub(crate) authenticated_at_ms: i64,
+    /// The session of the refresh token that goes along with it.
+    pub(crate) session: Option<SessionId>,
     pub(crate) address: Option<IpAddr>,
 }
 
@@ -194,9 +198,17 @@ impl Identity {
         &self,
         tenant: &Tenant,
         token: UserToken,
-    ) -> Result<String, IdentityError> {
-        let place = self.place(tenant, token.version);
-        self.sign_claims(token.version, move || Value::Object(user_claims(&token, &place))).await
+    ) -> Result<String, OAuthError> {
+        let (version, place) = (token.version, self.place(tenant, token.version));
+        let provenance =
+            Provenance { authenticated_at_ms: token.authenticated_at_ms, session: token.session };
+        let aio = self.sealed_provenance(provenance)?;
+        let claims = move || {
+            let mut claims = user_claims(&token, &place);
+            put(&mut claims, [("aio", json!(aio))]);
+            Value::Object(claims)
+        };
+        Ok(self.sign_claims(version, claims).await?)
     }
 
     /// Signs an ID token.

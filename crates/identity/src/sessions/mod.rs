@@ -15,6 +15,7 @@ use std::{fmt, str::FromStr};
 use hilum_jose::{MasterKey, base64url_decode, base64url_encode, constant_time_eq};
 use hilum_kernel::{AppId, Secret, TenantId, UserId};
 use hilum_storage::db::{DbError, WriteTx};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::oauth::Platform;
@@ -34,7 +35,7 @@ const GRACE_PUBLIC_MS: i64 = 30_000;
 const PREFIX: &str = "1.";
 
 /// A session's ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionId(Uuid);
 
 impl SessionId {

@@ -7,10 +7,13 @@ mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod http;
+mod on_behalf_of;
 mod password;
 mod refresh_token;
 mod user;
 
+#[cfg(test)]
+mod on_behalf_of_tests;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]
@@ -46,6 +49,8 @@ pub(super) mod wire {
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const PASSWORD: &str = "password";
+/// RFC 7523 §2.1. The only assertions taken are users' tokens, so it means on behalf of.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const REFRESH_TOKEN: &str = "refresh_token";
 /// RFC 8628 §3.4; MSAL Node writes the short one.
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -162,6 +167,10 @@ impl Identity {
                 let client = authenticate(Wanted::CredentialOrPublic).await?;
                 password::decide(self, (tenant, segment), asked, client, caller).await?
             }
+            Grant::OnBehalfOf => {
+                let client = authenticate(Wanted::Confidential).await?;
+                on_behalf_of::decide(self, (tenant, segment), asked, client, caller).await?
+            }
             Grant::DeviceCode => {
                 let client = authenticate(Wanted::CredentialOrPublic).await?;
                 device_code::decide(self, tenant, asked, client, caller).await?
@@ -231,6 +240,7 @@ enum Grant {
     AuthorizationCode,
     ClientCredentials,
     Password,
+    OnBehalfOf,
     DeviceCode,
     RefreshToken,
 }
@@ -240,6 +250,7 @@ fn grant(form: &Form<'_>) -> Result<Grant, OAuthError> {
         AUTHORIZATION_CODE => Ok(Grant::AuthorizationCode),
         CLIENT_CREDENTIALS => Ok(Grant::ClientCredentials),
         PASSWORD => Ok(Grant::Password),
+        JWT_BEARER => Ok(Grant::OnBehalfOf),
         DEVICE_CODE | DEVICE_CODE_SHORT => Ok(Grant::DeviceCode),
         REFRESH_TOKEN => Ok(Grant::RefreshToken),
         other => Err(OAuthError::UnsupportedGrantType(quoted(other))),

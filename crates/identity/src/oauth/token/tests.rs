@@ -74,6 +74,7 @@ pub(crate) fn snapshot(name: &str, value: &Value) {
     insta::with_settings!({filters => vec![
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[guid]"),
         (r#""(uti|jti)": "[\w-]{22}""#, r#""$1": "[token id]""#),
+        (r#""aio": "[^"]+""#, r#""aio": "[sealed]""#),
         (r#""access_token": "[^"]+""#, r#""access_token": "[token]""#),
         (r#""exp": \d+"#, r#""exp": [time]"#),
         (r#""(expires_in|ext_expires_in)": ("?)\d{4}"#, r#""$1": $2[seconds]"#),

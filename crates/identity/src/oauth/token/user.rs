@@ -143,6 +143,7 @@ impl Identity {
         };
         match self.0.db.write(work, |tx, work| write(tx, work).boxed()).await? {
             Done::Issued(token) => {
+                granted.token.session = token.map(|token| token.session);
                 granted.refresh_token = token.map(|token| token.text(&self.0.session_key));
                 granted.refresh_token_expires_in = ends_at_ms
                     .filter(|_| granted.refresh_token.is_some())
@@ -221,6 +222,7 @@ impl Identity {
             uti: self.random_text::<16>(),
             times: self.token_times(now),
             authenticated_at_ms: request.authenticated_at_ms,
+            session: None,
             address: caller.address,
         };
         Ok(Granted {
