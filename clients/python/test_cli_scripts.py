@@ -156,15 +156,16 @@ def fields(page):
 def approve(server, code):
     """What a person does in the browser: type the code, sign in, accept."""
     browser = server.session()
-    page = server.url + "/devicelogin"
     steps = [
         {"user_code": code},
         {"username": server.account["adminUserPrincipalName"], "password": ADMIN_PASSWORD},
         {"decision": "accept"},
     ]
-    answer = browser.get(page)
+    answer = browser.get(server.url + "/devicelogin")
     for step in steps:
-        answer = browser.post(page, data={**fields(answer.text), **step}, headers={"Origin": server.url})
+        form = answer.text.split("</form>")[0]
+        where = server.url + re.search(r'action="([^"]*)"', form).group(1)
+        answer = browser.post(where, data={**fields(form), **step}, headers={"Origin": server.url})
         assert answer.status_code == 200, answer.text
 
 

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import urllib.parse
 
 import msal
 import pytest
@@ -63,25 +64,25 @@ class Browser:
 
     def __init__(self, server, url, code):
         self.session = server.session()
-        self.url = url
         self.code = code
         self.page = self.session.get(url, timeout=30)
         assert self.page.status_code == 200, self.page.text
 
-    def hidden(self, name):
-        return re.search(rf'name="{name}" value="([^"]*)"', self.page.text).group(1)
-
     def step(self, step, **fields):
-        fields |= {"step": step, "user_code": self.code, "csrf": self.hidden("csrf")}
-        self.page = self.session.post(self.url, data=fields, timeout=30)
+        """Sends the page's form that takes this step, where it leads."""
+        [form] = [form for form in re.findall(r"<form.*?</form>", self.page.text, re.DOTALL) if f'value="{step}"' in form]
+        action = re.search(r'action="([^"]*)"', form).group(1)
+        flow = re.search(r'name="flow" value="([^"]*)"', form).group(1)
+        where = urllib.parse.urljoin(self.page.url, action)
+        self.page = self.session.post(where, data=fields | {"step": step, "flow": flow}, timeout=30)
         return self.page
 
     def sign_in(self, name, password):
-        self.step("code")
+        self.step("code", user_code=self.code)
         return self.step("sign-in", username=name, password=password)
 
     def decide(self, decision):
-        return self.step("decide", ticket=self.hidden("ticket"), decision=decision)
+        return self.step("decide", decision=decision)
 
 
 def let_in(server, url, code, name, password=PASSWORD):

@@ -38,6 +38,7 @@ const AXUM: &[&str] = &[
     // Pages for people: what they look like, the browser's cookies, the way from page to page and back to the client.
     "identity/src/oauth/pages.rs",
     "identity/src/oauth/browser.rs",
+    "identity/src/oauth/authorize/consent_steps.rs",
     "identity/src/oauth/authorize/steps.rs",
     "identity/src/oauth/authorize/response.rs",
     "dicom/src/router.rs",

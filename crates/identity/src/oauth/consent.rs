@@ -47,16 +47,6 @@ impl Shown {
         words.extend(found.wanted.iter().cloned());
         Self::of(words.iter().map(String::as_str))
     }
-
-    /// For tickets, which are no JSON.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// From a ticket whose proof is still to be checked.
-    pub(crate) fn parse(text: &str) -> Self {
-        Self(text.to_owned())
-    }
 }
 
 /// What a person is asked.

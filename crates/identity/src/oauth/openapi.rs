@@ -296,8 +296,9 @@ fn device_page(id: &str) -> Value {
     let answers = || {
         json!({
             "200": { "description": "The page of the next step.", "content": { "text/html": {} } },
-            "400": { "description": "The code or the password is wrong.", "content": { "text/html": {} } },
-            "403": { "description": "The form came from elsewhere.", "content": { "text/html": {} } },
+            "303": { "description": "To the confirmation: the person is known.", "content": { "text/html": {} } },
+            "400": { "description": "The code is wrong.", "content": { "text/html": {} } },
+            "403": { "description": "The form or the link came from elsewhere.", "content": { "text/html": {} } },
             "429": { "description": "Too many failures; see `Retry-After`.", "content": { "text/html": {} } }
         })
     };
@@ -307,7 +308,7 @@ fn device_page(id: &str) -> Value {
         "get": { "operationId": id, "summary": "The device flow's page for people", "responses": answers() },
         "post": {
             "operationId": format!("{id}Step"),
-            "summary": "A step: code, sign-in, new password, decision",
+            "summary": "A step: the code, or the decision. Between them is `/common/login`.",
             "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
             "responses": answers()
         }

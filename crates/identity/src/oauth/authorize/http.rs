@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{
     checks::{Asking, Kind},
+    goal::{OwnPage, Target},
     page::FailedPage,
     parameters::Parameters,
     response::see_other,
@@ -111,7 +112,7 @@ async fn begin(
     };
     let caller = caller(&asking.parameters, context);
     let live = visit.live().await;
-    let flow = Flow::new(asking, &visit, identity.0.clock.now_ms());
+    let flow = Flow::new(Target::Client(asking), &visit, identity.0.clock.now_ms());
     match live {
         Ok(live) => Steps { visit, caller, live }.open(flow).await,
         Err(error) => failed(&visit, &error),
@@ -189,8 +190,22 @@ pub(crate) async fn login(
     if flow.is_expired(identity.0.clock.now_ms()) {
         return failed(&visit, &OAuthError::FlowExpired);
     }
-    let caller = caller(&flow.asking.parameters, &context);
+    let caller = match &flow.target {
+        Target::Client(asking) => caller(&asking.parameters, &context),
+        Target::Own(_) => caller(&Parameters::default(), &context),
+    };
     Steps { visit, caller, live }.step(flow, &form).await
+}
+
+/// Finds out who the person is, and goes on to the page.
+pub(in crate::oauth) async fn sign_in_to(visit: Visit<'_>, page: OwnPage) -> Response {
+    let live = match visit.live().await {
+        Ok(live) => live,
+        Err(error) => return failed(&visit, &error),
+    };
+    let caller = caller(&Parameters::default(), visit.context);
+    let flow = Flow::new(Target::Own(page), &visit, visit.identity.0.clock.now_ms());
+    Steps { visit, caller, live }.open(flow).await
 }
 
 /// An end that no step of the page mends.

@@ -12,6 +12,8 @@ pub(super) struct SignInPage<'a> {
     pub(super) frame: Frame,
     pub(super) application: &'a str,
     pub(super) user_name: &'a str,
+    /// Whether a client waits for an answer, be it that the person does not want to.
+    pub(super) has_way_back: bool,
 }
 
 /// Replace a password that somebody else gave.

@@ -52,7 +52,7 @@ pub(super) enum Decided {
 
 /// Who signed in, when, and what the page showed.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct Person {
     pub(super) user: UserId,
     pub(super) authenticated_at_ms: i64,
     pub(super) shown: Shown,
@@ -77,28 +77,34 @@ impl Identity {
         typed: &str,
         address: Option<IpAddr>,
     ) -> Result<Waiting, OAuthError> {
-        let tenant = self.tenant().await?.id;
         let now_ms = self.0.clock.now_ms();
         if let Some(retry_after_s) = self.0.device_guesses.wait_s(&address, now_ms) {
             return Err(OAuthError::TooManyAttempts { retry_after_s });
         }
-        let mut tx = self.0.db.read().await?;
-        let found = match normal_user_code(typed) {
-            None => None,
-            Some(user_code) => {
-                let hash = self.user_code_hash(&user_code);
-                let flow = sql::by_user_code(&mut tx, tenant, hash).await?;
-                flow.filter(|flow| flow.state == State::Pending && flow.expires_at_ms > now_ms)
-                    .map(|flow| (user_code, hash, flow))
-            }
-        };
-        let Some((user_code, hash, flow)) = found else {
+        let found = self.known_device(typed).await;
+        if matches!(found, Err(OAuthError::DeviceCodeUnknown)) {
             self.0.device_guesses.failed(address, now_ms);
-            return Err(OAuthError::DeviceCodeUnknown);
-        };
+        }
+        found
+    }
+
+    /// The flow with a code that was typed before: no guess.
+    pub(super) async fn known_device(&self, user_code: &str) -> Result<Waiting, OAuthError> {
+        let (tenant, now_ms) = (self.tenant().await?.id, self.0.clock.now_ms());
+        let user_code = normal_user_code(user_code).ok_or(OAuthError::DeviceCodeUnknown)?;
+        let hash = self.user_code_hash(&user_code);
+        let mut tx = self.0.db.read().await?;
+        let flow = sql::by_user_code(&mut tx, tenant, hash).await?;
+        let flow = flow.filter(|flow| flow.state == State::Pending && flow.expires_at_ms > now_ms);
+        let flow = flow.ok_or(OAuthError::DeviceCodeUnknown)?;
         let application = applications::by_app_id(&mut tx, tenant, flow.app_id).await?;
         let application = application.ok_or(OAuthError::DeviceCodeUnknown)?;
         Ok(Waiting { user_code, hash, flow, application })
+    }
+
+    /// The application that a device with this code signs in to.
+    pub(crate) async fn device_application(&self, user_code: &str) -> Result<Application, OAuthError> {
+        Ok(self.known_device(user_code).await?.application)
     }
 
     /// What the person is asked to confirm.
@@ -121,7 +127,7 @@ impl Identity {
     pub(super) async fn decide_device(
         &self,
         waiting: &Waiting,
-        Ticket { user, authenticated_at_ms, shown }: &Ticket,
+        Person { user, authenticated_at_ms, shown }: &Person,
         answer: Answer,
         origin: Origin,
     ) -> Result<Decided, OAuthError> {

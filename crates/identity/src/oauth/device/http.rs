@@ -6,36 +6,34 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use hilum_jose::{base64url_encode, constant_time_eq};
-use hilum_kernel::{Secret, UserId};
 use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     INTERVAL_S, LIFE_S, Started,
-    decision::{Answer, Decided, Ticket, Waiting},
-    page::{CodePage, ConfirmPage, DonePage, NewPasswordPage, SignInPage},
+    decision::{Answer, Decided, Person, Waiting},
+    page::{CodePage, ConfirmPage, DonePage},
 };
 use crate::{
     Identity,
     oauth::{
+        authorize::{OwnPage, sign_in_to},
+        browser::{Live, Visit},
         consent::Shown,
         error::OAuthError,
         form::Form,
         json_body,
-        pages::{self, Frame, Leads, cookie_name, is_https, refused},
+        pages::{self, Frame, Leads},
         scopes::Endpoint,
         token::{Caller, wire},
     },
-    sign_in::{Origin, SignInError},
+    sign_in::Origin,
 };
 
-/// How long a person may look at the last page.
-const TICKET_MS: i64 = 600_000;
-/// The cookie that ties the steps to one browser.
-const COOKIE: &str = "hilum-device";
-const COOKIE_BYTES: usize = 16;
+/// How long a person may look at a page; devices do not wait longer.
+const SLIP_MS: i64 = 900_000;
+const PURPOSE: &str = "device page";
 
 #[derive(Serialize)]
 struct StartedV2<'a> {
@@ -132,13 +130,22 @@ fn described(endpoint: Endpoint, origin: &str, started: &Started) -> Response {
     }
 }
 
-/// A browser's visit: which browser, and what its request is called.
-struct Visit<'a> {
-    identity: &'a Identity,
-    context: &'a RequestContext,
-    /// The cookie's value.
+/// What a form or a link of the page carries, sealed: whose browser it is, and what it is good for.
+#[derive(Serialize, Deserialize)]
+struct Slip {
     browser: String,
-    is_new: bool,
+    at_ms: i64,
+    step: Step,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Step {
+    /// Type a code.
+    Code,
+    /// See what the code stands for, in the session that was found.
+    See { user_code: String, session: String },
+    /// Say yes or no to what the page showed.
+    Decide { user_code: String, session: String, shown: Shown },
 }
 
 /// `GET /devicelogin`: nothing is decided by opening it, however the code came along.
@@ -149,10 +156,15 @@ pub(crate) async fn page_get(
 ) -> Response {
     let visit = Visit::of(&identity, &context, &headers);
     let query = query.unwrap_or_default();
-    let code = Form::parse(query.as_bytes()).ok();
-    let code = code.as_ref().and_then(|form| form.get("otc").or_else(|| form.get("user_code")));
-    let code = code.unwrap_or_default().chars().take(20).collect();
-    visit.show(StatusCode::OK, &CodePage { frame: visit.frame(), code })
+    let form = Form::parse(query.as_bytes()).unwrap_or_else(|_| Form::of(Vec::new()));
+    if let Some(slip) = form.get("flow") {
+        return match see(&visit, slip).await {
+            Ok(response) => response,
+            Err(error) => failed(&visit, &error),
+        };
+    }
+    let code = form.get("otc").or_else(|| form.get("user_code")).unwrap_or_default();
+    code_page(&visit, StatusCode::OK, (None, code.chars().take(20).collect()))
 }
 
 /// `POST /devicelogin`: one step.
@@ -163,257 +175,205 @@ pub(crate) async fn page_post(
     body: Body,
 ) -> Response {
     let visit = Visit::of(&identity, &context, &headers);
-    let stepped = async {
+    let read = async {
         let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
-        if visit.is_new || !visit.is_own_form(&form) {
-            return Ok(visit.start_anew(
-                StatusCode::FORBIDDEN,
-                "This form did not come from this browser's page, or the browser sends no cookies. Start again.",
-            ));
+        Ok::<_, OAuthError>(Form::parse(&body)?.into_owned())
+    };
+    let form = match read.await {
+        Ok(form) => form,
+        Err(error) => return failed(&visit, &error),
+    };
+    match (form.get("step"), opened(&visit, form.get("flow").unwrap_or_default())) {
+        (Some("code"), Some(Step::Code)) => {
+            let typed = form.get("user_code").unwrap_or_default();
+            match identity.waiting_device(typed, context.client_address).await {
+                Ok(Waiting { user_code, .. }) => sign_in_to(visit, OwnPage::Device { user_code }).await,
+                Err(error) => failed(&visit, &error),
+            }
         }
-        visit.step(&form).await
+        (Some("decide"), Some(Step::Decide { user_code, session, shown })) => {
+            decide(visit, (user_code, &session), shown, &form).await
+        }
+        (Some("code" | "decide"), _) => start_anew(
+            &visit,
+            StatusCode::FORBIDDEN,
+            "This form did not come from this browser's page, or is too old, or the browser sends no cookies. Start again.",
+        ),
+        _ => failed(&visit, &OAuthError::BadParameter("step")),
     }
-    .await;
-    stepped.unwrap_or_else(|error| visit.failed(&error))
 }
 
-impl Visit<'_> {
-    fn of<'a>(identity: &'a Identity, context: &'a RequestContext, headers: &HeaderMap) -> Visit<'a> {
-        let name = cookie_name(&identity.0.origin, COOKIE);
-        let sent = pages::cookie(headers, &name, COOKIE_BYTES);
-        let is_new = sent.is_none();
-        let browser = sent.unwrap_or_else(|| identity.random_text::<COOKIE_BYTES>());
-        Visit { identity, context, browser, is_new }
-    }
+/// The confirmation page's path, for the person who has just been found. It is good for this browser and session alone.
+pub(crate) fn confirmation(visit: &Visit<'_>, live: &Live, user_code: &str) -> Result<String, OAuthError> {
+    let session = live.session.hash.as_str().to_owned();
+    let slip = sealed(visit, Step::See { user_code: user_code.to_owned(), session })?;
+    Ok(format!("/devicelogin?flow={slip}"))
+}
 
-    fn frame(&self) -> Frame {
-        Frame::new(self.proof("csrf", ""), self.context.correlation.to_string())
-    }
+fn sealed(visit: &Visit<'_>, step: Step) -> Result<String, OAuthError> {
+    let at_ms = visit.identity.0.clock.now_ms();
+    visit.identity.seal(PURPOSE, &Slip { browser: visit.browser_mark(), at_ms, step })
+}
 
-    fn frame_with(&self, error: impl Into<String>) -> Frame {
-        Frame { error: Some(error.into()), ..self.frame() }
-    }
+/// What was sealed for this browser, a short while ago.
+fn opened(visit: &Visit<'_>, text: &str) -> Option<Step> {
+    let slip: Slip = visit.identity.unseal(PURPOSE, text)?;
+    let good = visit.is_of_this_browser(&slip.browser)
+        && visit.identity.0.clock.now_ms() <= slip.at_ms.saturating_add(SLIP_MS);
+    good.then_some(slip.step)
+}
 
-    /// What only we can make, for this browser only.
-    fn proof(&self, purpose: &str, about: &str) -> String {
-        let text = format!("page {purpose} {} {about}", self.browser);
-        base64url_encode(self.identity.0.page_key.keyed_hash(text.as_bytes()))
-    }
+/// The session that a slip was made in, if the browser still has it.
+async fn same_session(visit: &Visit<'_>, session: &str) -> Result<Option<Live>, OAuthError> {
+    Ok(visit.live().await?.filter(|live| live.session.hash.as_str() == session))
+}
 
-    fn is_own_form(&self, form: &Form<'_>) -> bool {
-        let sent = form.get("csrf").unwrap_or_default();
-        constant_time_eq(sent.as_bytes(), self.proof("csrf", "").as_bytes())
-    }
-
-    async fn step(&self, form: &Form<'_>) -> Result<Response, OAuthError> {
-        let typed = form.get("user_code").unwrap_or_default();
-        let waiting = match self.identity.waiting_device(typed, self.context.client_address).await {
-            Err(OAuthError::DeviceCodeUnknown) => {
-                return Ok(self.start_anew(
-                    StatusCode::BAD_REQUEST,
-                    "There is no such code, or it has expired. Check it, or start again on your device.",
-                ));
-            }
-            other => other?,
-        };
-        match form.get("step") {
-            Some("code") => Ok(self.sign_in_page(StatusCode::OK, &waiting, self.frame(), "")),
-            Some("sign-in") => self.sign_in(&waiting, form).await,
-            Some("password") => self.new_password(&waiting, form).await,
-            Some("decide") => self.decide(&waiting, form).await,
-            _ => Err(OAuthError::BadParameter("step")),
+/// `GET /devicelogin?flow=…`
+async fn see(visit: &Visit<'_>, slip: &str) -> Result<Response, OAuthError> {
+    let live = match opened(visit, slip) {
+        Some(Step::See { user_code, session }) => {
+            same_session(visit, &session).await?.map(|live| (user_code, live))
         }
-    }
+        _ => None,
+    };
+    let Some((user_code, live)) = live else {
+        return Ok(start_anew(visit, StatusCode::FORBIDDEN, "This page is too old. Start again."));
+    };
+    let waiting = visit.identity.known_device(&user_code).await?;
+    confirm(visit, &waiting, &live).await
+}
 
-    fn origin(&self, waiting: &Waiting) -> Origin {
-        Origin {
-            address: self.context.client_address,
-            correlation: self.context.correlation,
+async fn confirm(visit: &Visit<'_>, waiting: &Waiting, live: &Live) -> Result<Response, OAuthError> {
+    let (user, question) = visit.identity.device_question(&waiting.flow, live.user.id).await?;
+    let age_ms = visit.identity.0.clock.now_ms() - waiting.flow.created_at_ms;
+    let slip = Step::Decide {
+        user_code: waiting.user_code.clone(),
+        session: live.session.hash.as_str().to_owned(),
+        shown: question.shown,
+    };
+    let page = ConfirmPage {
+        frame: visit.frame(sealed(visit, slip)?),
+        code: waiting.user_code.clone(),
+        application: waiting.application.properties.display_name.clone(),
+        app_id: waiting.application.app_id.to_string(),
+        user_name: user.user_principal_name,
+        source: waiting.flow.source.clone().unwrap_or_else(|| "an unknown address".to_owned()),
+        minutes: age_ms / 60_000,
+        resource: question.resource,
+        permissions: question.permissions,
+        knows_name: question.knows_name,
+        stays_signed_in: question.stays_signed_in,
+        admin_needed: question.admin_needed,
+    };
+    Ok(show(visit, StatusCode::OK, &page))
+}
+
+async fn decide(
+    visit: Visit<'_>,
+    (user_code, session): (String, &str),
+    shown: Shown,
+    form: &Form<'_>,
+) -> Response {
+    let answer = match form.get("decision") {
+        Some("accept") => Answer::Accept,
+        Some("refuse") => Answer::Refuse,
+        _ => return failed(&visit, &OAuthError::BadParameter("decision")),
+    };
+    let live = match same_session(&visit, session).await {
+        Ok(Some(live)) => live,
+        // Signed out meanwhile, or somebody else is here: who is it?
+        Ok(None) => return sign_in_to(visit, OwnPage::Device { user_code }).await,
+        Err(error) => return failed(&visit, &error),
+    };
+    let decided = async {
+        let waiting = visit.identity.known_device(&user_code).await?;
+        let authenticated_at_ms = live.session.authenticated_at_ms;
+        let person = Person { user: live.user.id, authenticated_at_ms, shown };
+        let origin = Origin {
+            address: visit.context.client_address,
+            correlation: visit.context.correlation,
             app_id: waiting.application.app_id,
-        }
-    }
-
-    async fn sign_in(&self, waiting: &Waiting, form: &Form<'_>) -> Result<Response, OAuthError> {
-        let name = form.get("username").unwrap_or_default().trim();
-        let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
-        match self.identity.sign_in_with_password(name, password, self.origin(waiting)).await {
-            Ok(signed_in) => self.confirm(waiting, (signed_in.user.id, signed_in.at_ms)).await,
-            Err(SignInError::MustChangePassword) => {
-                Ok(self.new_password_page(StatusCode::OK, waiting, self.frame(), name))
-            }
-            Err(SignInError::Unavailable(source)) => Err(source.into()),
-            Err(error) => {
-                let (status, text) = refused(&error);
-                Ok(self.sign_in_page(status, waiting, self.frame_with(text), name))
-            }
-        }
-    }
-
-    async fn new_password(&self, waiting: &Waiting, form: &Form<'_>) -> Result<Response, OAuthError> {
-        let name = form.get("username").unwrap_or_default();
-        let text = |field: &str| Secret::new(form.get(field).unwrap_or_default().to_owned());
-        let (old, new) = (text("password"), text("new_password"));
-        if form.get("new_password") != form.get("new_password_again") {
-            let frame = self.frame_with("The two new passwords differ.");
-            return Ok(self.new_password_page(StatusCode::BAD_REQUEST, waiting, frame, name));
-        }
-        match self.identity.sign_in_with_new_password(name, (old, new), self.origin(waiting)).await {
-            Ok(signed_in) => self.confirm(waiting, (signed_in.user.id, signed_in.at_ms)).await,
-            Err(SignInError::Unavailable(source)) => Err(source.into()),
-            Err(error) => {
-                let (status, text) = refused(&error);
-                Ok(self.new_password_page(status, waiting, self.frame_with(text), name))
-            }
-        }
-    }
-
-    async fn confirm(
-        &self,
-        waiting: &Waiting,
-        (user, authenticated_at_ms): (UserId, i64),
-    ) -> Result<Response, OAuthError> {
-        let (user, question) = self.identity.device_question(&waiting.flow, user).await?;
-        let ticket = Ticket { user: user.id, authenticated_at_ms, shown: question.shown };
-        let age_ms = self.identity.0.clock.now_ms() - waiting.flow.created_at_ms;
-        let page = ConfirmPage {
-            frame: self.frame(),
-            code: waiting.user_code.clone(),
-            application: waiting.application.properties.display_name.clone(),
-            app_id: waiting.application.app_id.to_string(),
-            user_name: user.user_principal_name.clone(),
-            ticket: self.ticket(waiting, &ticket),
-            source: waiting.flow.source.clone().unwrap_or_else(|| "an unknown address".to_owned()),
-            minutes: age_ms / 60_000,
-            resource: question.resource,
-            permissions: question.permissions,
-            knows_name: question.knows_name,
-            stays_signed_in: question.stays_signed_in,
-            admin_needed: question.admin_needed,
         };
-        Ok(self.show(StatusCode::OK, &page))
+        let decided = visit.identity.decide_device(&waiting, &person, answer, origin).await?;
+        Ok((waiting, decided))
+    };
+    match decided.await {
+        Ok((waiting, Decided::Changed)) => {
+            confirm(&visit, &waiting, &live).await.unwrap_or_else(|error| failed(&visit, &error))
+        }
+        Ok((waiting, decided)) => done(&visit, &waiting, decided),
+        Err(error) => failed(&visit, &error),
     }
+}
 
-    async fn decide(&self, waiting: &Waiting, form: &Form<'_>) -> Result<Response, OAuthError> {
-        let answer = match form.get("decision") {
-            Some("accept") => Answer::Accept,
-            Some("refuse") => Answer::Refuse,
-            _ => return Err(OAuthError::BadParameter("decision")),
-        };
-        let Some(ticket) = self.ticket_holder(waiting, form.get("ticket").unwrap_or_default()) else {
-            let text = "The sign-in on this page has expired. Sign in again.";
-            return Ok(self.sign_in_page(StatusCode::FORBIDDEN, waiting, self.frame_with(text), ""));
-        };
-        let decided = self.identity.decide_device(waiting, &ticket, answer, self.origin(waiting)).await?;
-        let name = &waiting.application.properties.display_name;
-        let (status, title, text) = match decided {
-            Decided::Accepted => (
-                StatusCode::OK,
-                "You are signed in",
-                format!("{name} has what it needs on your device. You may close this window."),
+fn done(visit: &Visit<'_>, waiting: &Waiting, decided: Decided) -> Response {
+    let name = &waiting.application.properties.display_name;
+    let (status, title, text) = match decided {
+        Decided::Accepted => (
+            StatusCode::OK,
+            "You are signed in",
+            format!("{name} has what it needs on your device. You may close this window."),
+        ),
+        Decided::Refused => (
+            StatusCode::OK,
+            "Refused",
+            format!(
+                "{name} was not let in. You may close this window. Did you not start this yourself? Tell your administrator."
             ),
-            Decided::Refused => (
-                StatusCode::OK,
-                "Refused",
-                format!(
-                    "{name} was not let in. You may close this window. Did you not start this yourself? Tell your administrator."
-                ),
-            ),
-            Decided::Changed => {
-                return self.confirm(waiting, (ticket.user, ticket.authenticated_at_ms)).await;
-            }
-            Decided::TooLate => (
-                StatusCode::CONFLICT,
-                "Too late",
-                "The code has expired, or was used already. Start again on your device.".to_owned(),
-            ),
-            Decided::AdminNeeded => (
-                StatusCode::FORBIDDEN,
-                "Approval needed",
-                format!("An administrator has to grant {name} these permissions first."),
-            ),
-        };
-        Ok(self.show(status, &DonePage { frame: self.frame(), title: title.to_owned(), text }))
-    }
+        ),
+        Decided::Changed | Decided::TooLate => (
+            StatusCode::CONFLICT,
+            "Too late",
+            "The code has expired, or was used already. Start again on your device.".to_owned(),
+        ),
+        Decided::AdminNeeded => (
+            StatusCode::FORBIDDEN,
+            "Approval needed",
+            format!("An administrator has to grant {name} these permissions first."),
+        ),
+    };
+    show(visit, status, &DonePage { frame: visit.frame(String::new()), title: title.to_owned(), text })
+}
 
-    /// Says who signed in, when, for which flow, in which browser, and what was shown: the last step needs no password
-    /// again, and grants nothing else.
-    fn ticket(&self, waiting: &Waiting, ticket: &Ticket) -> String {
-        let Ticket { user, authenticated_at_ms, shown } = ticket;
-        format!("{user}.{authenticated_at_ms}.{}.{}", shown.as_str(), self.ticket_proof(waiting, ticket))
-    }
-
-    fn ticket_proof(&self, waiting: &Waiting, ticket: &Ticket) -> String {
-        let Ticket { user, authenticated_at_ms, shown } = ticket;
-        let code = waiting.hash.bound();
-        self.proof("ticket", &format!("{code} {user} {authenticated_at_ms} {}", shown.as_str()))
-    }
-
-    fn ticket_holder(&self, waiting: &Waiting, text: &str) -> Option<Ticket> {
-        let mut parts = text.splitn(4, '.');
-        let ticket = Ticket {
-            user: parts.next()?.parse().ok()?,
-            authenticated_at_ms: parts.next()?.parse().ok()?,
-            shown: Shown::parse(parts.next()?),
-        };
-        let proof = self.ticket_proof(waiting, &ticket);
-        let good = constant_time_eq(parts.next()?.as_bytes(), proof.as_bytes());
-        let ends_at_ms = ticket.authenticated_at_ms.saturating_add(TICKET_MS);
-        (good && self.identity.0.clock.now_ms() <= ends_at_ms).then_some(ticket)
-    }
-
-    fn sign_in_page(&self, status: StatusCode, waiting: &Waiting, frame: Frame, name: &str) -> Response {
-        let page = SignInPage {
-            frame,
-            code: waiting.user_code.clone(),
-            application: waiting.application.properties.display_name.clone(),
-            user_name: name.to_owned(),
-        };
-        self.show(status, &page)
-    }
-
-    fn new_password_page(&self, status: StatusCode, waiting: &Waiting, frame: Frame, name: &str) -> Response {
-        let page = NewPasswordPage { frame, code: waiting.user_code.clone(), user_name: name.to_owned() };
-        self.show(status, &page)
-    }
-
-    fn start_anew(&self, status: StatusCode, why: &str) -> Response {
-        self.show(status, &CodePage { frame: self.frame_with(why), code: String::new() })
-    }
-
-    /// An end that no step of the page mends.
-    fn failed(&self, error: &OAuthError) -> Response {
-        let row = error.row();
-        if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
-            let correlation = self.context.correlation;
-            tracing::error!(%correlation, error = source as &dyn std::error::Error, "sign-in page failed");
+fn code_page(visit: &Visit<'_>, status: StatusCode, (error, code): (Option<&str>, String)) -> Response {
+    match sealed(visit, Step::Code) {
+        Ok(slip) => {
+            let frame = Frame { error: error.map(str::to_owned), ..visit.frame(slip) };
+            show(visit, status, &CodePage { frame, code })
         }
-        let page = DonePage {
-            frame: self.frame_with(error.text()),
-            title: "This did not work".to_owned(),
-            text: "Start again on your device. If it happens again, give the correlation ID to your administrator."
+        Err(error) => failed(visit, &error),
+    }
+}
+
+fn start_anew(visit: &Visit<'_>, status: StatusCode, why: &str) -> Response {
+    code_page(visit, status, (Some(why), String::new()))
+}
+
+/// An end that no step of the page mends; of a wrong code, the beginning.
+fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
+    if matches!(error, OAuthError::DeviceCodeUnknown) {
+        let why = "There is no such code, or it has expired. Check it, or start again on your device.";
+        return start_anew(visit, StatusCode::BAD_REQUEST, why);
+    }
+    let row = error.row();
+    if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
+        let correlation = visit.context.correlation;
+        tracing::error!(%correlation, error = source as &dyn std::error::Error, "device page failed");
+    }
+    let page = DonePage {
+        frame: Frame { error: Some(error.text()), ..visit.frame(String::new()) },
+        title: "This did not work".to_owned(),
+        text:
+            "Start again on your device. If it happens again, give the correlation ID to your administrator."
                 .to_owned(),
-        };
-        let mut response = self.show(row.status, &page);
-        if let Some(seconds) = error.retry_after_s() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+    };
+    let mut response = show(visit, row.status, &page);
+    if let Some(seconds) = error.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    response
+}
 
-    fn show(&self, status: StatusCode, page: &impl Template) -> Response {
-        let mut response = pages::show(status, page, Leads::Here);
-        if self.is_new
-            && let Ok(cookie) = HeaderValue::from_str(&self.cookie())
-        {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
-        response
-    }
-
-    fn cookie(&self) -> String {
-        let name = cookie_name(&self.identity.0.origin, COOKIE);
-        let secure = if is_https(&self.identity.0.origin) { "; Secure" } else { "" };
-        format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{secure}", self.browser)
-    }
+fn show(visit: &Visit<'_>, status: StatusCode, page: &impl Template) -> Response {
+    visit.with_cookies(pages::show(status, page, Leads::Here))
 }

@@ -2,7 +2,8 @@
 //! who asks for what from where, and lets the device in or turns it away.
 //!
 //! Owns `device_code`. A flow is bound to its client; it can be decided once and redeemed once. Nothing is decided by
-//! opening a page: the person confirms, and is warned of codes that somebody else sent (RFC 8628 §5.4).
+//! opening a page: the person types the code, signs in or chooses the account by the steps of every sign-in
+//! (`authorize/steps.rs`), confirms, and is warned of codes that somebody else sent (RFC 8628 §5.4).
 
 mod decision;
 mod http;
@@ -13,7 +14,7 @@ mod sql;
 mod tests;
 
 use futures::FutureExt as _;
-use hilum_jose::{base64url_encode, sha256};
+use hilum_jose::sha256;
 use hilum_kernel::{AppId, Secret, UserId};
 use hilum_storage::db::{DbError, WriteTx};
 
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{Identity, Tenant, applications, credentials};
 
-pub(crate) use http::{page_get, page_post, post_v1, post_v2};
+pub(crate) use http::{confirmation, page_get, page_post, post_v1, post_v2};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_CLIENTS, SCHEMA_NETWORKS, redeem};
@@ -305,11 +306,4 @@ fn normal_user_code(typed: &str) -> Option<String> {
         .collect();
     let fits = code.len() == USER_CODE_CHARS && code.bytes().all(|byte| ALPHABET.contains(&byte));
     fits.then_some(code)
-}
-
-impl CodeHash {
-    /// For tickets that are bound to a flow.
-    fn bound(&self) -> String {
-        base64url_encode(self.0)
-    }
 }

@@ -12,25 +12,6 @@ pub(super) struct CodePage {
     pub(super) code: String,
 }
 
-/// Sign in.
-#[derive(Debug, Template)]
-#[template(path = "device/sign_in.html")]
-pub(super) struct SignInPage {
-    pub(super) frame: Frame,
-    pub(super) code: String,
-    pub(super) application: String,
-    pub(super) user_name: String,
-}
-
-/// Replace a password that somebody else gave.
-#[derive(Debug, Template)]
-#[template(path = "device/new_password.html")]
-pub(super) struct NewPasswordPage {
-    pub(super) frame: Frame,
-    pub(super) code: String,
-    pub(super) user_name: String,
-}
-
 /// Confirm.
 #[derive(Debug, Template)]
 #[template(path = "device/confirm.html")]
@@ -40,7 +21,6 @@ pub(super) struct ConfirmPage {
     pub(super) application: String,
     pub(super) app_id: String,
     pub(super) user_name: String,
-    pub(super) ticket: String,
     pub(super) source: String,
     pub(super) minutes: i64,
     pub(super) resource: String,

@@ -1,18 +1,20 @@
 //! The flow from both ends: the device at the token endpoint, the person at the page.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use futures::FutureExt as _;
 use hilum_kernel::AppId;
 use hilum_storage::db::DbError;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use super::{
     FLOWS_MAX, FLOWS_OF_CLIENT_MAX, FLOWS_OF_SOURCE_MAX, INTERVAL_S, LIFE_S, NewFlow, device_hash, sql,
 };
 use crate::{
     oauth::{
+        authorize::tests::hidden,
         tests::Answer,
         token::tests::{encoded, form},
     },
@@ -27,48 +29,79 @@ const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 /// A person's browser.
 struct Browser<'a> {
     fixture: &'a Fixture,
-    cookie: String,
+    cookies: BTreeMap<String, String>,
     page: String,
     code: String,
-    csrf: String,
 }
 
 impl<'a> Browser<'a> {
     async fn open(fixture: &'a Fixture, user_code: &str) -> Self {
-        let answer = fixture.get(&format!("/devicelogin?otc={user_code}")).await;
-        assert_eq!(answer.status, 200);
-        let set = answer.header("set-cookie").to_owned();
-        assert!(set.starts_with("__Host-hilum-device="), "{set}");
-        assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{set}");
-        let cookie = set.split(';').next().unwrap().to_owned();
-        let mut browser =
-            Self { fixture, cookie, page: answer.text, code: user_code.to_owned(), csrf: String::new() };
-        browser.csrf = browser.hidden("csrf");
+        let code = user_code.to_owned();
+        let mut browser = Self { fixture, cookies: BTreeMap::new(), page: String::new(), code };
+        browser.open_again().await;
+        assert!(browser.cookies.contains_key("__Host-hilum-browser"));
         browser
     }
 
-    fn hidden(&self, name: &str) -> String {
-        let begin = format!("name=\"{name}\" value=\"");
-        let at = self.page.find(&begin).unwrap_or_else(|| panic!("no {name} in {}", self.page)) + begin.len();
-        self.page[at..].split('"').next().unwrap().to_owned()
+    async fn open_again(&mut self) {
+        let path = format!("/devicelogin?otc={}", self.code);
+        assert_eq!(self.visit(Request::get(path), String::new()).await.status, 200);
     }
 
-    async fn post(&mut self, fields: &[(&str, &str)]) -> Answer {
-        let mut all = vec![("csrf", self.csrf.as_str()), ("user_code", self.code.as_str())];
-        all.extend_from_slice(fields);
-        let answer = send(self.fixture, &self.cookie, form(&all)).await;
+    /// Sends a request and follows where it leads.
+    async fn visit(&mut self, request: http::request::Builder, body: String) -> Answer {
+        let mut answer = self.visit_once(request, body).await;
+        if answer.status == 303 {
+            let path = answer.header("location").to_owned();
+            assert!(path.starts_with("/devicelogin?flow="), "{path}");
+            answer = self.visit_once(Request::get(path), String::new()).await;
+        }
         self.page.clone_from(&answer.text);
         answer
     }
 
+    async fn visit_once(&mut self, request: http::request::Builder, body: String) -> Answer {
+        let answer =
+            self.fixture.send(request.header("cookie", self.cookie()).body(Body::from(body)).unwrap()).await;
+        for set in answer.headers.get_all("set-cookie") {
+            let set = set.to_str().unwrap();
+            assert!(set.starts_with("__Host-hilum-"), "{set}");
+            assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{set}");
+            let (name, value) = set.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        answer
+    }
+
+    fn cookie(&self) -> String {
+        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
+    fn flow(&self) -> String {
+        hidden(&self.page, "flow")
+    }
+
+    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let flow = self.flow();
+        let mut all = vec![("flow", flow.as_str())];
+        all.extend_from_slice(fields);
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        self.visit(request, form(&all)).await
+    }
+
+    async fn type_code(&mut self) -> Answer {
+        let code = self.code.clone();
+        self.post("/devicelogin", &[("step", "code"), ("user_code", &code)]).await
+    }
+
     async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
-        self.post(&[("step", "code")]).await;
-        self.post(&[("step", "sign-in"), ("username", name), ("password", password)]).await
+        self.type_code().await;
+        self.post("/common/login", &[("step", "sign-in"), ("username", name), ("password", password)]).await
     }
 
     async fn decide(&mut self, decision: &str) -> Answer {
-        let ticket = self.hidden("ticket");
-        self.post(&[("step", "decide"), ("ticket", &ticket), ("decision", decision)]).await
+        self.post("/devicelogin", &[("step", "decide"), ("decision", decision)]).await
     }
 }
 
@@ -117,8 +150,7 @@ async fn a_person_lets_a_device_in() {
         let mut browser = Browser::open(&fixture, &user_code).await;
         let confirm = browser.sign_in("ada@contoso.local", PASSWORD).await;
         assert_eq!(confirm.status, 200);
-        let ticket = browser.hidden("ticket");
-        let shown = confirm.text.replace(&ticket, "[ticket]").replace(&browser.hidden("csrf"), "[csrf]");
+        let shown = confirm.text.replace(&browser.flow(), "[flow]");
         let shown = shown.replace(&user_code, "[CODE]").replace(&client, "[client]");
         let (_, shown) = shown.split_once("</head>").unwrap();
         insta::assert_snapshot!("confirm", shown);
@@ -205,7 +237,8 @@ async fn a_person_turns_a_device_away() {
             (65_004, Some("authorization_declined"))
         );
         assert!(fixture.identity.list_grants(Some(&client)).await.unwrap().is_empty());
-        assert_eq!(browser.post(&[("step", "code")]).await.status, 400, "decided once");
+        browser.open_again().await;
+        assert_eq!(browser.type_code().await.status, 400, "decided once");
     }
 }
 
@@ -334,50 +367,102 @@ async fn a_one_time_password_is_replaced_on_the_way() {
                 ("new_password_again", again),
             ]
         };
-        assert_eq!(browser.post(&change("something else")).await.status, 400);
-        assert!(browser.post(&change(new)).await.text.contains("Are you trying to sign in"));
+        assert_eq!(browser.post("/common/login", &change("something else")).await.status, 400);
+        assert!(browser.post("/common/login", &change(new)).await.text.contains("Are you trying to sign in"));
         browser.decide("accept").await;
         assert_eq!(fixture.poll(&client, &device).await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn forms_of_others_and_stale_tickets_are_refused() {
+async fn forms_of_others_and_stale_pages_are_refused() {
     let fixture = fixtures().await.remove(0);
     fixture.signer("ada", false).await;
     let client = fixture.desktop("").await.app_id.to_string();
-    let (_, user_code) = codes(&fixture.start(&client, SCOPE).await);
-    let (_, second_code) = codes(&fixture.start(&client, READ).await);
+    let (device, user_code) = codes(&fixture.start(&client, SCOPE).await);
     let mut browser = Browser::open(&fixture, &user_code).await;
+    let first = browser.flow();
     browser.sign_in("ada@contoso.local", PASSWORD).await;
-    let (csrf, ticket) = (browser.hidden("csrf"), browser.hidden("ticket"));
-    let decide = |csrf: &str, code: &str, ticket: &str| {
-        form(&[
-            ("csrf", csrf),
-            ("user_code", code),
-            ("step", "decide"),
-            ("ticket", ticket),
-            ("decision", "accept"),
-        ])
-    };
+    let slip = browser.flow();
+    let decide = |slip: &str| form(&[("flow", slip), ("step", "decide"), ("decision", "accept")]);
+    let type_code = |slip: &str| form(&[("flow", slip), ("step", "code"), ("user_code", &user_code)]);
     let other = Browser::open(&fixture, &user_code).await;
-    let (browsers, others) = (browser.cookie.as_str(), other.cookie.as_str());
+    let (browsers, others) = (browser.cookie(), other.cookie());
     for (why, cookie, body) in [
-        ("no cookie", "", decide(&csrf, &user_code, &ticket)),
-        ("another browser's cookie", others, decide(&csrf, &user_code, &ticket)),
-        ("another browser's ticket", others, decide(&other.hidden("csrf"), &user_code, &ticket)),
-        ("no proof", browsers, decide("", &user_code, &ticket)),
-        ("another flow", browsers, decide(&csrf, &second_code, &ticket)),
-        ("a ticket made up", browsers, decide(&csrf, &user_code, &ticket.replace('.', ".1"))),
-        ("no ticket", browsers, decide(&csrf, &user_code, "")),
+        ("no cookie", "", decide(&slip)),
+        ("another browser's cookie", others.as_str(), decide(&slip)),
+        ("another browser's slip", &browsers, decide(&other.flow())),
+        ("another browser's code form", &browsers, type_code(&other.flow())),
+        ("no cookie with the code", "", type_code(&first)),
+        ("no slip", &browsers, decide("")),
+        ("the slip of an earlier step", &browsers, decide(&first)),
+        ("the slip of a later step", &browsers, type_code(&slip)),
+        ("a slip made up", &browsers, decide(&slip.replace(['A', 'a'], "b"))),
     ] {
         assert_eq!(send(&fixture, cookie, body).await.status, StatusCode::FORBIDDEN, "{why}");
     }
-    fixture.clock.advance(SignedDuration::from_secs(601));
-    let late = send(&fixture, browsers, decide(&csrf, &user_code, &ticket)).await;
-    assert_eq!(late.status, StatusCode::FORBIDDEN);
     let script = form(&[("client_id", &client)]);
-    assert_eq!(send(&fixture, browsers, script).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(send(&fixture, &browsers, script).await.status, 400);
+    fixture.clock.advance(SignedDuration::from_secs(901));
+    assert_eq!(send(&fixture, &browsers, decide(&slip)).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(fixture.poll(&client, &device).await.code(), 70_019);
+}
+
+#[tokio::test]
+async fn the_way_to_the_confirmation_is_one_browsers_and_one_sessions() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    fixture.signer("bob", false).await;
+    let client = fixture.desktop("").await.app_id.to_string();
+    let (_, user_code) = codes(&fixture.start(&client, SCOPE).await);
+    let mut browser = Browser::open(&fixture, &user_code).await;
+    browser.type_code().await;
+    let flow = browser.flow();
+    let body = form(&[
+        ("flow", &flow),
+        ("step", "sign-in"),
+        ("username", "ada@contoso.local"),
+        ("password", PASSWORD),
+    ]);
+    let request =
+        || Request::post("/common/login").header("content-type", "application/x-www-form-urlencoded");
+    let path = browser.visit_once(request(), body.clone()).await.header("location").to_owned();
+    let mut other = Browser::open(&fixture, &user_code).await;
+    let elsewhere = other.visit_once(Request::get(&path), String::new()).await;
+    assert_eq!(elsewhere.status, 403, "a link sent to somebody else shows nothing");
+    assert!(!elsewhere.text.contains(&user_code) && !elsewhere.text.contains("accept"), "{}", elsewhere.text);
+    let page = browser.visit(Request::get(&path), String::new()).await;
+    assert!(page.text.contains("Are you trying to sign in"), "{}", page.text);
+    let slip = browser.flow();
+    // Somebody else signs in to the same browser: neither link nor form go on in the new session.
+    let bobs = body.replace("ada%40", "bob%40");
+    assert_eq!(browser.visit_once(request(), bobs).await.status, 303);
+    assert_eq!(browser.visit_once(Request::get(&path), String::new()).await.status, 403);
+    let decide = form(&[("flow", &slip), ("step", "decide"), ("decision", "accept")]);
+    let answer = send(&fixture, &browser.cookie(), decide).await;
+    assert!(answer.status == 200 && answer.text.contains("Choose an account"), "{}", answer.text);
+    assert!(fixture.identity.list_grants(Some(&client)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_is_signed_in_says_as_whom_and_confirms() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let (_, first) = codes(&fixture.start(&client, SCOPE).await);
+        let (device, second) = codes(&fixture.start(&client, SCOPE).await);
+        let mut browser = Browser::open(&fixture, &first).await;
+        browser.sign_in("ada@contoso.local", PASSWORD).await;
+        browser.decide("refuse").await;
+        browser.code = second;
+        browser.open_again().await;
+        let page = browser.type_code().await;
+        assert!(page.text.contains("Choose an account"), "the session alone confirms nothing: {}", page.text);
+        let page = browser.post("/common/login", &[("step", "account"), ("account", "this")]).await;
+        assert!(page.text.contains("Are you trying to sign in"), "{}", page.text);
+        assert_eq!(browser.decide("accept").await.status, 200);
+        assert_eq!(fixture.poll(&client, &device).await.status, 200);
+    }
 }
 
 #[tokio::test]
@@ -387,7 +472,7 @@ async fn guessed_codes_and_floods_are_slowed_down() {
     let mut statuses = Vec::new();
     for _ in 0..22 {
         let mut browser = Browser::open(&fixture, "ABCDEFGHJ").await;
-        statuses.push(browser.post(&[("step", "code")]).await.status.as_u16());
+        statuses.push(browser.type_code().await.status.as_u16());
     }
     assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 21);
     assert_eq!(statuses.last(), Some(&429));
@@ -423,8 +508,7 @@ async fn the_page_escapes_and_is_closed_to_others() {
     let mut browser = Browser::open(&fixture, &user_code).await;
     let page = browser.sign_in("ada@contoso.local", PASSWORD).await.text;
     assert!(page.contains("&#60;script&#62;") && !page.contains("<script"), "{page}");
-    let wrong: Value = serde_json::json!(browser.post(&[("step", "nonsense")]).await.status.as_u16());
-    assert_eq!(wrong, 400);
+    assert_eq!(browser.post("/devicelogin", &[("step", "nonsense")]).await.status, 400);
 }
 
 #[tokio::test]
@@ -440,7 +524,9 @@ async fn sessions_that_were_ended_let_no_device_in() {
         let mut browser = Browser::open(&fixture, &user_code).await;
         browser.sign_in("ada@contoso.local", PASSWORD).await;
         revoke().await;
-        assert_eq!(browser.decide("accept").await.status, 400, "before the person decided");
+        let page = browser.decide("accept").await;
+        assert!(page.text.contains("current-password"), "before the person decided: {}", page.text);
+        assert_eq!(fixture.poll(&client, &device).await.code(), 70_016);
         let mut browser = Browser::open(&fixture, &user_code).await;
         browser.sign_in("ada@contoso.local", PASSWORD).await;
         assert_eq!(browser.decide("accept").await.status, 200);

@@ -158,7 +158,7 @@ impl<'a> Browser<'a> {
     }
 }
 
-fn hidden(page: &str, name: &str) -> String {
+pub(in crate::oauth) fn hidden(page: &str, name: &str) -> String {
     let begin = format!("name=\"{name}\" value=\"");
     let at = page.find(&begin).unwrap_or_else(|| panic!("no {name} in {page}")) + begin.len();
     page[at..].split('"').next().unwrap().to_owned()

@@ -1,0 +1,121 @@
+//! What a person signs in for: a client's request, or a page of Hilum's own. Both take the same steps.
+
+use hilum_kernel::AppId;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    checks::{Asking, Refusal, Request},
+    prompt::Prompt,
+};
+use crate::{
+    Identity, User,
+    oauth::{
+        browser::{Live, Visit},
+        device,
+        error::OAuthError,
+        pages::Leads,
+    },
+};
+
+/// What travels with the person, sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Target {
+    Client(Asking),
+    Own(OwnPage),
+}
+
+/// A page of Hilum's own for people who are signed in. Where it is, is ours to say: nothing of it is read from a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::oauth) enum OwnPage {
+    /// A device waits for this code to be confirmed (RFC 8628 §3.3).
+    Device { user_code: String },
+}
+
+/// The same, checked.
+#[derive(Debug)]
+pub(super) enum Goal {
+    Client(Box<Request>),
+    Own(Own),
+}
+
+/// A page of our own that can be shown once the person is known.
+#[derive(Debug)]
+pub(super) struct Own {
+    page: OwnPage,
+    app_id: AppId,
+    name: String,
+    prompt: Prompt,
+}
+
+impl Goal {
+    /// What the person signs in to, for the trail and for rules about applications.
+    pub(super) const fn app_id(&self) -> AppId {
+        match self {
+            Self::Client(request) => request.app_id(),
+            Self::Own(own) => own.app_id,
+        }
+    }
+
+    /// The same in words.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Client(request) => request.name(),
+            Self::Own(own) => &own.name,
+        }
+    }
+
+    pub(super) const fn prompt(&self) -> &Prompt {
+        match self {
+            Self::Client(request) => &request.prompt,
+            Self::Own(own) => &own.prompt,
+        }
+    }
+
+    /// Whether the user is the one that is wanted.
+    pub(super) fn is_about(&self, identity: &Identity, user: &User) -> bool {
+        match self {
+            Self::Client(request) => request.is_about(identity, user),
+            Self::Own(_) => true,
+        }
+    }
+
+    /// Where the steps' forms may lead in the end.
+    pub(super) const fn leads(&self) -> Leads {
+        match self {
+            Self::Client(_) => Leads::ToClient,
+            Self::Own(_) => Leads::Here,
+        }
+    }
+}
+
+impl Own {
+    /// The page's path, for the person who has just been found.
+    pub(super) fn path(&self, visit: &Visit<'_>, live: &Live) -> Result<String, OAuthError> {
+        match &self.page {
+            OwnPage::Device { user_code } => device::confirmation(visit, live, user_code),
+        }
+    }
+}
+
+impl Identity {
+    /// All checks that need no person.
+    pub(super) async fn check_target(&self, target: &Target) -> Result<Goal, Refusal> {
+        match target {
+            Target::Client(asking) => Ok(Goal::Client(Box::new(self.check_authorization(asking).await?))),
+            Target::Own(page) => Ok(Goal::Own(self.check_own(page).await?)),
+        }
+    }
+
+    async fn check_own(&self, page: &OwnPage) -> Result<Own, OAuthError> {
+        let page = page.clone();
+        match &page {
+            OwnPage::Device { user_code } => {
+                let application = self.device_application(user_code).await?;
+                // The session alone lets no device in: the person says as whom.
+                let prompt = Prompt { select_account: true, ..Prompt::default() };
+                let (app_id, name) = (application.app_id, application.properties.display_name);
+                Ok(Own { page, app_id, name, prompt })
+            }
+        }
+    }
+}
