@@ -124,13 +124,16 @@ impl<'a> Visit<'a> {
         Ok(live)
     }
 
-    /// Ends the browser's session.
+    /// Ends the browser's session. The browser counts as another one from then on: a form with a password, which the way
+    /// back would send again, signs nobody in any more.
     pub(crate) async fn end_session(&mut self) -> Result<(), OAuthError> {
         if let Some(hash) = self.sent.take() {
             let end = self.identity.0.db.write(hash, |tx, hash| browser_sessions::end(tx, hash).boxed());
             end.await?;
         }
         self.cookie = CookieChange::Remove;
+        self.browser = self.identity.random_text::<BROWSER_BYTES>();
+        self.is_new = true;
         Ok(())
     }
 

@@ -142,6 +142,31 @@ async fn without_a_hint_the_person_is_asked() {
 }
 
 #[tokio::test]
+async fn forms_of_before_are_worth_nothing_after_signing_out() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        // What the browser keeps of the page that followed, and sends again when somebody goes back to it.
+        let flow = browser.flow();
+        let sent = [("flow", flow.as_str()), ("step", "sign-in"), ("username", ADA), ("password", PASSWORD)];
+        browser.post(&sent).await;
+        let tokens = fields(&browser.accept().await)["code"].clone();
+        let tokens = fixture.redeem_web(&client, &tokens).await;
+        let hint = token(&tokens, "id_token");
+        assert_eq!(browser.post(&sent).await.status, 303, "until then it does");
+        browser.get(&format!("{SIGN_OUT}?{}", form(&[("id_token_hint", &hint)]))).await;
+        let again = browser.post(&sent).await;
+        assert_eq!((again.status.as_u16(), browser.session()), (403, Some("")), "{}", again.text);
+        assert!(!is_signed_in(&mut browser, &client).await);
+        // And the browser goes on to be good for somebody.
+        browser.get(&client.asking(WEB, &[])).await;
+        assert!(fields(&browser.sign_in(ADA, PASSWORD).await).contains_key("code"));
+    }
+}
+
+#[tokio::test]
 async fn signing_out_leads_nowhere_else() {
     let fixture = fixtures().await.remove(0);
     let (client, mut browser, tokens) = signed_in(&fixture).await;
