@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 /** Nothing here leaves the loopback address. */
 const QUIET = [
   ...["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-  ...["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
+  ...["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
 ];
 
 /** How long a page may take. */

@@ -11,12 +11,17 @@ export async function step(page) {
   return (await found.count()) ? found.getAttribute("value") : undefined;
 }
 
-/** Types name and password and sends them. */
-export async function signIn(page, { person, password }) {
+/** Types name and password. */
+export async function fillIn(page, { person, password }) {
   const fields = form(page, "sign-in");
   await fields.locator('input[name="username"]').fill(person);
   await fields.locator('input[name="password"]').fill(password);
-  await fields.locator("button").click();
+}
+
+/** Types name and password and sends them. */
+export async function signIn(page, somebody) {
+  await fillIn(page, somebody);
+  await form(page, "sign-in").locator("button").click();
 }
 
 /** Accepts or refuses what a consent page asks. */
