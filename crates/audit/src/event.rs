@@ -34,8 +34,10 @@ actions! {
     AuthorizationAnswered = "identity.authorization.answered";
     /// A device was let in by a user, or turned away.
     DeviceDecided = "identity.device.decided";
-    /// A session ended because one of its refresh tokens came twice.
+    /// A session ended because one of its refresh tokens came twice, or because its client ended it.
     SessionRevoked = "identity.session.revoked";
+    /// A client asked whether a token holds.
+    TokenIntrospected = "identity.token.introspected";
     /// The tenant and its first objects were created.
     TenantCreated = "identity.tenant.created";
     /// An application registration was created, changed or deleted.

@@ -33,7 +33,9 @@ const AXUM: &[&str] = &[
     "identity/src/oauth/mod.rs",
     "identity/src/oauth/error.rs",
     "identity/src/oauth/discovery.rs",
+    "identity/src/oauth/introspection.rs",
     "identity/src/oauth/logout.rs",
+    "identity/src/oauth/revocation.rs",
     "identity/src/oauth/userinfo.rs",
     // Pages for people: what they look like, the browser's cookies, the way from page to page and back to the client.
     "identity/src/oauth/pages.rs",

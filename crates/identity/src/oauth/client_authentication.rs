@@ -29,6 +29,9 @@ const ASSERTION_LIFE_MAX: SignedDuration = SignedDuration::from_hours(24);
 const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Rs256, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512, Algorithm::Es256];
 
+/// Where clients prove themselves, under `/oauth2/v2.0/`.
+const CLIENT_ENDPOINTS: &[&str] = &["token", "revoke", "introspect", "par"];
+
 /// What a request says about its client.
 pub(crate) struct Presented<'a> {
     pub(crate) app_id: AppId,
@@ -349,7 +352,10 @@ fn is_our_audience(audience: &str, origin: &str, tenant: &Tenant) -> bool {
         || segment == tenant.domain
         || segment == "common"
         || segment == "organizations";
-    ours && matches!(rest.trim_end_matches('/'), "" | "v2.0" | "oauth2/token" | "oauth2/v2.0/token")
+    let place = rest.trim_end_matches('/');
+    // RFC 9126 §2: also the endpoint itself that is called.
+    ours && (matches!(place, "" | "v2.0" | "oauth2/token")
+        || place.strip_prefix("oauth2/v2.0/").is_some_and(|endpoint| CLIENT_ENDPOINTS.contains(&endpoint)))
 }
 
 #[cfg(test)]
@@ -372,6 +378,9 @@ mod tests {
             ("https://localhost:8443/11111111-2222-3333-4444-555555555555/", true),
             ("https://localhost:8443/Contoso.local/oauth2/v2.0/token", true),
             ("https://localhost:8443/common/oauth2/v2.0/token", true),
+            ("https://localhost:8443/common/oauth2/v2.0/par", true),
+            ("https://localhost:8443/common/oauth2/v2.0/authorize", false),
+            ("https://localhost:8443/common/oauth2/v2.0/", false),
             ("https://localhost:8443/other.local/oauth2/v2.0/token", false),
             ("https://localhost:84431/common/oauth2/v2.0/token", false),
             ("https://login.microsoftonline.com/common/oauth2/v2.0/token", false),

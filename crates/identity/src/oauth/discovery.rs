@@ -29,6 +29,14 @@ const DOCUMENT_MAX_AGE: &str = "max-age=86400, private";
 /// Keys may be withdrawn in an emergency, so they are kept for an hour at most.
 const KEYS_MAX_AGE: &str = "max-age=3600, private";
 
+/// How clients prove themselves.
+const AUTH_METHODS: &[&str] = &["client_secret_post", "private_key_jwt", "client_secret_basic"];
+/// The same where public clients may come, too.
+const AUTH_METHODS_OR_NONE: &[&str] =
+    &["client_secret_post", "private_key_jwt", "client_secret_basic", "none"];
+/// What they sign assertions with.
+const ASSERTION_ALGORITHMS: &[&str] = &["RS256", "PS256", "PS384", "PS512", "ES256"];
+
 /// What ID tokens may hold.
 const CLAIMS: &[&str] = &[
     "sub",
@@ -74,6 +82,12 @@ struct Document {
     authorization_endpoint: String,
     device_authorization_endpoint: String,
     userinfo_endpoint: String,
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     end_session_endpoint: String,
     http_logout_supported: bool,
     frontchannel_logout_supported: bool,
@@ -138,12 +152,8 @@ fn describe(
     let host = host_of(origin);
     Document {
         token_endpoint: format!("{path}/token"),
-        token_endpoint_auth_methods_supported: &[
-            "client_secret_post",
-            "private_key_jwt",
-            "client_secret_basic",
-        ],
-        token_endpoint_auth_signing_alg_values_supported: &["RS256", "PS256", "PS384", "PS512", "ES256"],
+        token_endpoint_auth_methods_supported: AUTH_METHODS,
+        token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         jwks_uri: format!("{origin}/{t}/{keys}"),
         response_modes_supported: &["query", "fragment", "form_post"],
         subject_types_supported: &["pairwise"],
@@ -182,6 +192,13 @@ fn describe(
             Endpoint::V1 => format!("{origin}/{t}/openid/userinfo"),
             Endpoint::V2 => format!("{origin}/oidc/userinfo"),
         },
+        // One place for both versions.
+        revocation_endpoint: format!("{origin}/{t}/oauth2/v2.0/revoke"),
+        revocation_endpoint_auth_methods_supported: AUTH_METHODS_OR_NONE,
+        revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+        introspection_endpoint: format!("{origin}/{t}/oauth2/v2.0/introspect"),
+        introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+        introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         end_session_endpoint: format!("{path}/logout"),
         http_logout_supported: true,
         frontchannel_logout_supported: true,

@@ -257,6 +257,11 @@ pub(crate) enum OAuthError {
         "The 'assertion' is an application's own token: nobody can be acted on behalf of. Use the client credentials grant."
     )]
     AppOnlyAssertion,
+    /// RFC 7009 §2.2.1.
+    #[error(
+        "The provided token cannot be revoked: it is no refresh token. Access tokens and ID tokens hold until they expire."
+    )]
+    TokenNotRevocable,
     #[error("Too many attempts. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
@@ -357,6 +362,7 @@ impl OAuthError {
             Self::UserAssertionAudience => (500_131, "invalid_grant", BAD),
             Self::UserAssertionTime => (500_133, "invalid_grant", BAD),
             Self::AppOnlyAssertion => (7_000_114, "unauthorized_client", BAD),
+            Self::TokenNotRevocable => (90_100, "unsupported_token_type", BAD),
             Self::TooManyAttempts { .. } => {
                 (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
             }

@@ -87,6 +87,7 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::UserAssertionAudience,
         E::UserAssertionTime,
         E::AppOnlyAssertion,
+        E::TokenNotRevocable,
         E::TooManyAttempts { retry_after_s: 1 },
         E::Unavailable(IdentityError::Interrupted),
         E::Internal(IdentityError::Password),
@@ -177,6 +178,7 @@ fn is_known(error: &OAuthError) -> bool {
         | E::UserAssertionAudience
         | E::UserAssertionTime
         | E::AppOnlyAssertion
+        | E::TokenNotRevocable
         | E::TooManyAttempts { .. }
         | E::Unavailable(_)
         | E::Internal(_) => true,

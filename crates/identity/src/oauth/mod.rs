@@ -10,10 +10,12 @@ mod discovery;
 mod error;
 mod federation;
 mod form;
+mod introspection;
 mod logout;
 mod openapi;
 mod own_token;
 mod pages;
+mod revocation;
 mod scopes;
 mod sealed;
 mod sql;
@@ -25,6 +27,10 @@ mod userinfo;
 
 #[cfg(test)]
 mod error_tests;
+#[cfg(test)]
+mod introspection_tests;
+#[cfg(test)]
+mod revocation_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -52,7 +58,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 28] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -75,6 +81,12 @@ const PATHS: [&str; 22] = [
     "/common/signout",
     "/oidc/userinfo",
     "/{tenant}/openid/userinfo",
+    "/.well-known/oauth-authorization-server/{tenant}/v2.0",
+    "/.well-known/oauth-authorization-server/{tenant}",
+    "/{tenant}/v2.0/.well-known/oauth-authorization-server",
+    "/{tenant}/.well-known/oauth-authorization-server",
+    "/{tenant}/oauth2/v2.0/revoke",
+    "/{tenant}/oauth2/v2.0/introspect",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -84,7 +96,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 22] = [
+    let handlers: [MethodRouter<Identity>; 28] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -107,6 +119,12 @@ pub(crate) fn router(identity: Identity) -> Router {
         post(logout::confirmed),
         userinfo(),
         userinfo(),
+        read(get(discovery::document_v2)),
+        read(get(discovery::document_v1)),
+        read(get(discovery::document_v2)),
+        read(get(discovery::document_v1)),
+        token(post(revocation::post)),
+        token(post(introspection::post)),
     ];
     PATHS
         .into_iter()

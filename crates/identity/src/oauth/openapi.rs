@@ -26,6 +26,12 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/oauth2/v2.0/logout": logout("logoutV2"),
             "/{tenant}/oauth2/logout": logout("logoutV1"),
             "/common/signout": confirmed_logout(),
+            "/.well-known/oauth-authorization-server/{tenant}/v2.0": read("metadataV2", "Server metadata (RFC 8414), v2.0"),
+            "/.well-known/oauth-authorization-server/{tenant}": read("metadataV1", "Server metadata (RFC 8414), v1.0"),
+            "/{tenant}/v2.0/.well-known/oauth-authorization-server": read("metadataV2Suffix", "The same behind the issuer, v2.0"),
+            "/{tenant}/.well-known/oauth-authorization-server": read("metadataV1Suffix", "The same behind the issuer, v1.0"),
+            "/{tenant}/oauth2/v2.0/revoke": about_token("revoke", "Ends the session of a refresh token (RFC 7009)", "It has ended, or nobody knew the token."),
+            "/{tenant}/oauth2/v2.0/introspect": about_token("introspect", "Whether a token holds (RFC 7662)", "What the caller may know."),
             "/oidc/userinfo": userinfo("userInfo", &json!([])),
             "/{tenant}/openid/userinfo": userinfo("userInfoV1", &tenant()),
             "/{tenant}/oauth2/v2.0/token": token("tokenV2", "Token endpoint, v2.0: asks by `scope`", "scope"),
@@ -251,6 +257,35 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                 "401": { "description": "The client did not authenticate (`invalid_client`)." },
                 "429": { "description": "Too many failures; see `Retry-After`." },
                 "503": { "description": "The service cannot answer at present; see `Retry-After`." }
+            }
+        }
+    })
+}
+
+fn about_token(id: &str, summary: &str, done: &str) -> Value {
+    let fields = [
+        "token",
+        "token_type_hint",
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+    ];
+    let fields: serde_json::Map<String, Value> =
+        fields.map(|name| (name.to_owned(), json!({ "type": "string" }))).into_iter().collect();
+    json!({
+        "parameters": tenant(),
+        "post": {
+            "operationId": id,
+            "summary": summary,
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {
+                "schema": { "type": "object", "required": ["token"], "properties": fields }
+            } } },
+            "responses": {
+                "200": { "description": done, "content": { "application/json": {} } },
+                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number." },
+                "401": { "description": "The client did not authenticate (`invalid_client`)." },
+                "429": { "description": "Too many failures; see `Retry-After`." }
             }
         }
     })

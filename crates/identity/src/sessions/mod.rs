@@ -97,6 +97,29 @@ pub(crate) struct Session {
     pub(crate) ends_at_ms: Option<i64>,
 }
 
+impl Session {
+    /// Whether the token would be taken now: the newest one, or its predecessor within the grace.
+    pub(crate) const fn takes(&self, token: RefreshToken, now_ms: i64) -> bool {
+        !self.revoked
+            && now_ms < self.expires_at_ms
+            && (token.generation == self.generation || self.is_in_grace(token, now_ms))
+    }
+
+    /// When the newest token was made.
+    pub(crate) const fn rotated_at_ms(&self) -> i64 {
+        self.rotated_at_ms
+    }
+
+    const fn is_in_grace(&self, token: RefreshToken, now_ms: i64) -> bool {
+        let grace_ms = match self.kind {
+            ClientKind::Confidential => GRACE_CONFIDENTIAL_MS,
+            ClientKind::Public => GRACE_PUBLIC_MS,
+        };
+        self.generation == token.generation.saturating_add(1)
+            && now_ms <= self.rotated_at_ms.saturating_add(grace_ms)
+    }
+}
+
 /// What a refresh token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RefreshToken {
@@ -174,12 +197,8 @@ pub(crate) async fn rotate(
     let Some(session) = by_id(tx, tenant, token.session).await?.filter(|session| !session.revoked) else {
         return Ok(Rotation::Over);
     };
-    let grace_ms = match session.kind {
-        ClientKind::Confidential => GRACE_CONFIDENTIAL_MS,
-        ClientKind::Public => GRACE_PUBLIC_MS,
-    };
     // Who asks twice within the grace gets the same successor twice.
-    if session.generation == next.generation && at_ms <= session.rotated_at_ms.saturating_add(grace_ms) {
+    if session.is_in_grace(token, at_ms) {
         return Ok(Rotation::Next(next));
     }
     if token.generation > session.generation {

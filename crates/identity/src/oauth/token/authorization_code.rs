@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Which proof of a client a platform wants.
-pub(super) const fn wanted(platform: Platform) -> Wanted {
+pub(in crate::oauth) const fn wanted(platform: Platform) -> Wanted {
     match platform {
         Platform::Web => Wanted::Confidential,
         Platform::Spa | Platform::PublicClient => Wanted::Public,

@@ -244,6 +244,32 @@ pub(crate) fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<Cor
     form.get("client-request-id").and_then(|id| id.parse().ok()).or_else(in_query)
 }
 
+/// A request of a client, read.
+pub(crate) struct Received {
+    pub(crate) form: Form<'static>,
+    /// `Authorization`.
+    pub(crate) authorization: Option<String>,
+    pub(crate) caller: Caller,
+}
+
+/// Reads the request of an endpoint that clients call as they call this one.
+pub(crate) async fn receive(
+    context: &RequestContext,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Received, OAuthError> {
+    let body = read(headers, body).await?;
+    let form = Form::parse(&body)?.into_owned();
+    let caller = Caller {
+        address: context.client_address,
+        correlation: correlation_of(&form, query).unwrap_or(context.correlation),
+        origin: origin(headers),
+    };
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    Ok(Received { form, authorization: authorization.map(str::to_owned), caller })
+}
+
 /// What every answer carries (RFC 6749 §5.1: no-store; sheet §1.8).
 pub(crate) fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
     let headers = response.headers_mut();

@@ -13,7 +13,7 @@ mod refresh_token;
 mod user;
 
 #[cfg(test)]
-mod on_behalf_of_tests;
+pub(super) mod on_behalf_of_tests;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]
@@ -37,12 +37,13 @@ use super::{
 };
 use crate::{Identity, IdentityError};
 
+pub(super) use authorization_code::wanted;
 pub(crate) use http::{options, other_method, post_v1, post_v2};
 pub(super) use user::{ForUser, Granted, Step, check_audience, ensure_session, issued_event};
 
 /// What other endpoints of the same wire share with this one.
 pub(super) mod wire {
-    pub(crate) use super::http::{correlation_of, finished, origin, read, refusal};
+    pub(crate) use super::http::{Received, correlation_of, finished, origin, read, receive, refusal};
 }
 
 /// The protocol's names of the grants.

@@ -18,16 +18,16 @@ const READ: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read openid pro
 const OWN: &str = "/contoso.local/oauth2/v2.0/token";
 
 /// A desktop that calls a service that calls the archive.
-struct Chain {
-    user: User,
-    desktop: String,
+pub(crate) struct Chain {
+    pub(crate) user: User,
+    pub(crate) desktop: String,
     /// The service in the middle, which has an API of its own.
-    middle: Client,
+    pub(crate) middle: Client,
     name: String,
 }
 
 impl Fixture {
-    async fn chain(&self, version: u8) -> Chain {
+    pub(crate) async fn chain(&self, version: u8) -> Chain {
         let user = self.signer("ada", false).await;
         self.give(&user, "DICOM Data Reader").await;
         let middle = self.client("middle").await;
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     /// What the desktop is given for the service.
-    async fn for_middle(&self, chain: &Chain, more: &str) -> Answer {
+    pub(crate) async fn for_middle(&self, chain: &Chain, more: &str) -> Answer {
         let scope = format!("{}/View openid {more}", chain.name);
         let fields = [
             ("grant_type", "password"),
@@ -84,7 +84,7 @@ fn on_behalf(chain: &Chain, assertion: &str, changes: &[(&str, &str)]) -> String
     form(&fields)
 }
 
-fn token(answer: &Answer, name: &str) -> String {
+pub(crate) fn token(answer: &Answer, name: &str) -> String {
     answer.json()[name].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
 }
 

@@ -1,0 +1,124 @@
+//! Token revocation (RFC 7009): a client gives a refresh token back, and the session that it belongs to ends.
+//!
+//! Access tokens are signed and looked up nowhere: they hold until they expire, and the endpoint says so. What was issued
+//! with a session that ended gives nothing new any more, though (`own_token::Provenance`).
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    response::{IntoResponse as _, Response},
+};
+use futures::FutureExt as _;
+use hilum_audit::{Action, Actor, Event, Outcome, record};
+use hilum_web::RequestContext;
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    client_authentication::{Presented, Wanted},
+    error::{OAuthError, quoted},
+    tenant::TenantSegment,
+    token::{
+        Caller, wanted,
+        wire::{self, Received},
+    },
+};
+use crate::{
+    Identity, IdentityError, Tenant,
+    sessions::{self, ClientKind, RefreshToken, Session, SessionId},
+};
+
+pub(crate) async fn post(
+    State(identity): State<Identity>,
+    Path(segment): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    body: Body,
+) -> Response {
+    let received = match wire::receive(&context, query.as_deref(), &headers, body).await {
+        Ok(received) => received,
+        Err(error) => return wire::refusal(&identity, &error, context.correlation, &headers),
+    };
+    match identity.revoke_token(&segment, &received).await {
+        Ok(()) => wire::finished(StatusCode::OK.into_response(), &headers, identity.0.random.uuid()),
+        Err(error) => wire::refusal(&identity, &error, received.caller.correlation, &headers),
+    }
+}
+
+impl Identity {
+    /// Ends the session of a refresh token, if it is the client's. One that nobody knows is no error (RFC 7009 §2.2).
+    async fn revoke_token(&self, segment: &str, received: &Received) -> Result<(), OAuthError> {
+        let outcome = self.try_revoke(segment, received).await;
+        match outcome {
+            // A flood of guesses must not fill the database.
+            Ok(()) | Err(OAuthError::TooManyAttempts { .. }) => outcome,
+            Err(error) => {
+                let event = Event {
+                    detail: Some(format!("AADSTS{}", error.row().code)),
+                    ..event(Outcome::Refused, received.form.get("client_id").map(quoted), &received.caller)
+                };
+                let noted = self.0.audit.submit(event).await;
+                noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_revoke(&self, segment: &str, received: &Received) -> Result<(), OAuthError> {
+        let Received { form, authorization, caller } = received;
+        let tenant = self.tenant().await?;
+        TenantSegment::parse(segment, tenant)?;
+        // RFC 7009 §2.1: token_type_hint may be wrong, and what it could help to find is found at once.
+        let text = form.required("token")?;
+        let presented = Presented::parse(form, authorization.as_deref())?;
+        let session = self.session_of(tenant, text).await?;
+        let wanted = match &session {
+            Some(session) => session.platform.map_or(Wanted::CredentialOrPublic, wanted),
+            // There is nothing to protect: who has no credential to show need not have one.
+            None if presented.has_credential() => Wanted::CredentialOrPublic,
+            None => Wanted::Public,
+        };
+        let client = self.authenticate(tenant, (&presented, wanted), caller.address).await?;
+        let Some(session) = session else {
+            return match self.own_claims(text).await? {
+                Some(_) => Err(OAuthError::TokenNotRevocable),
+                None => Ok(()),
+            };
+        };
+        if session.app_id != client.app_id() {
+            return Err(OAuthError::GrantOfOtherClient);
+        }
+        if session.kind == ClientKind::Confidential && client.kind() == ClientKind::Public {
+            return Err(OAuthError::PublicFlowsOff(client.app_id().to_string()));
+        }
+        let event = Event {
+            target: Some(session.user.to_string()),
+            detail: Some("the client gave a refresh token back".to_owned()),
+            ..event(Outcome::Success, Some(client.app_id().to_string()), caller)
+        };
+        let work = (session.id, event, self.0.clock.now_ms());
+        let ended = self.0.db.write(work, |tx, (id, event, at_ms): &(SessionId, Event, i64)| {
+            async move {
+                if sessions::revoke(tx, *id, *at_ms).await? {
+                    record(tx, *at_ms, event).await?;
+                }
+                Ok::<_, OAuthError>(())
+            }
+            .boxed()
+        });
+        ended.await
+    }
+
+    /// The session of a refresh token of ours.
+    async fn session_of(&self, tenant: &Tenant, text: &str) -> Result<Option<Session>, OAuthError> {
+        let Some(token) = RefreshToken::parse(text, &self.0.session_key) else { return Ok(None) };
+        Ok(sessions::by_id(&mut self.0.db.read().await?, tenant.id, token.session).await?)
+    }
+}
+
+fn event(outcome: Outcome, app_id: Option<String>, caller: &Caller) -> Event {
+    Event {
+        source: caller.address.map(|address| address.to_string()),
+        correlation: Some(caller.correlation),
+        ..Event::new(Action::SessionRevoked, outcome, Actor { subject: None, app_id, display: None })
+    }
+}
