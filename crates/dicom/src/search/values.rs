@@ -122,12 +122,18 @@ fn person_name(out: &mut Vec<Condition>, column: Column, attribute: u32, value: 
     }
     let pattern = Pattern::parse(value, folded);
     // Whatever group matches, the words before the first wildcard are in it.
-    let place = if has_wildcard(value) { Place::Beginning } else { Place::Whole };
+    let found = |word: String| {
+        if has_wildcard(value) {
+            Condition::Word { attribute, word, place: Place::Beginning }
+        } else {
+            Condition::Words { attribute, words: vec![word] }
+        }
+    };
     let words = name_words(&pattern.literal_prefix());
     if words.is_empty() {
         contained(out, attribute, &pattern);
     }
-    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, place }));
+    out.extend(words.into_iter().map(found));
     out.push(Condition::Filter { column, matcher: Matcher::Groups(pattern) });
 }
 

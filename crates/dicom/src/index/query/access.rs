@@ -2,7 +2,7 @@
 
 use hilum_storage::db::{DbError, ReadTx};
 
-use super::{Condition, Index, Query, sql};
+use super::{Condition, Index, Place, Query, sql};
 
 /// Up to this many matches are sorted rather than walked to: well under a millisecond.
 const FEW: u32 = 1_000;
@@ -90,7 +90,9 @@ fn fitness(query: &Query, condition: &Condition) -> Fitness {
             Index::Unique => Fitness::Unique,
             Index::Ordered | Index::Plain => Fitness::Counted,
         },
-        Condition::Word { .. } | Condition::ModalityInStudy(_) => Fitness::Counted,
-        Condition::ModalityLike(_) | Condition::Filter { .. } => Fitness::None,
+        Condition::ModalityLike(_)
+        | Condition::Filter { .. }
+        | Condition::Word { place: Place::Anywhere, .. } => Fitness::None,
+        Condition::Word { .. } | Condition::Words { .. } | Condition::ModalityInStudy(_) => Fitness::Counted,
     }
 }

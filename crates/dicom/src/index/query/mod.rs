@@ -2,12 +2,14 @@
 //!
 //! Results come newest first, that is by falling key. Two ways lead there: a *drive* takes the rows that one indexed
 //! condition gives and sorts them; a *walk* goes down the keys and tests each row until the page is full. A drive
-//! is quick where little matches, a walk where much does; a bounded count of the matches decides ([`choose`]).
+//! is quick where little matches, a walk where much does; a bounded count of the matches decides ([`access::choose`]).
+//! A third way is for the words of names: what each word's index entries give in the order of keys is merged ([`words`]).
 //! Text is compared folded, with `=` and ranges only; other wildcards are matched in Rust on pages of candidates.
 
 mod access;
 mod pattern;
 mod sql;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -99,6 +101,8 @@ pub(crate) enum Condition {
     Column { column: Column, test: Test },
     /// The study has a name with such a word.
     Word { attribute: u32, word: String, place: Place },
+    /// The study has a name with one of these words.
+    Words { attribute: u32, words: Vec<String> },
     /// The study has a series of one of these modalities, given folded.
     ModalityInStudy(Vec<String>),
     /// The study has a series whose modality matches.
@@ -110,8 +114,6 @@ pub(crate) enum Condition {
 /// Where in a name's word a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It is the word.
-    Whole,
     /// The word begins with it.
     Beginning,
     /// The word contains it. Only finds candidates: a [`Condition::Filter`] goes with it.
@@ -158,7 +160,9 @@ impl Condition {
     fn level(&self) -> Level {
         match self {
             Self::Column { column, .. } | Self::Filter { column, .. } => column.level,
-            Self::Word { .. } | Self::ModalityInStudy(_) | Self::ModalityLike(_) => Level::Study,
+            Self::Word { .. } | Self::Words { .. } | Self::ModalityInStudy(_) | Self::ModalityLike(_) => {
+                Level::Study
+            }
         }
     }
 
@@ -217,7 +221,9 @@ pub(crate) enum QueryError {
 /// Runs a query. Results come newest first.
 pub(crate) async fn run(tx: &mut ReadTx, mut query: Query, wanted: Wanted) -> Result<Vec<Found>, QueryError> {
     resolve_modalities(tx, &mut query).await?;
-    let Some(access) = access::choose(tx, &query).await? else { return Ok(Vec::new()) };
+    if !words::resolve(tx, &mut query).await? {
+        return Ok(Vec::new());
+    }
     let filters: Vec<_> = query
         .conditions
         .iter()
@@ -226,13 +232,13 @@ pub(crate) async fn run(tx: &mut ReadTx, mut query: Query, wanted: Wanted) -> Re
             _ => None,
         })
         .collect();
+    if let Some(keys) = words::newest(tx, &query, &filters).await? {
+        return Ok(rows_of_keys(tx, &query, &keys, wanted).await?);
+    }
+    let Some(access) = access::choose(tx, &query).await? else { return Ok(Vec::new()) };
     if !filters.is_empty() {
         let keys = filtered_keys(tx, &query, access, &filters).await?;
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (statement, layout) = sql::rows_of_keys(&query, &keys, wanted);
-        return Ok(read(tx.fetch_all_of(&statement).await?, &query, &layout)?);
+        return Ok(rows_of_keys(tx, &query, &keys, wanted).await?);
     }
     if let Access::Broad { newest, .. } = access {
         let (statement, layout) = sql::rows(&query, Access::Walk { newest: Some(newest) }, wanted);
@@ -244,6 +250,19 @@ pub(crate) async fn run(tx: &mut ReadTx, mut query: Query, wanted: Wanted) -> Re
     }
     let (statement, layout) = sql::rows(&query, access, wanted);
     Ok(read(tx.fetch_all_of(&statement).await?, &query, &layout)?)
+}
+
+async fn rows_of_keys(
+    tx: &mut ReadTx,
+    query: &Query,
+    keys: &[i64],
+    wanted: Wanted,
+) -> Result<Vec<Found>, DbError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (statement, layout) = sql::rows_of_keys(query, keys, wanted);
+    read(tx.fetch_all_of(&statement).await?, query, &layout)
 }
 
 /// Wildcards on ModalitiesInStudy become a list of the partition's modalities that match.

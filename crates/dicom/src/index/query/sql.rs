@@ -75,9 +75,9 @@ pub(super) fn count(query: &Query, number: usize, most: u32) -> Option<Statement
                 .push(" AND ");
             column_test(&mut statement, *column, test, Form::Indexed);
         }
-        Condition::Word { attribute, word, place } => {
+        Condition::Word { .. } | Condition::Words { .. } => {
             statement.push("study_name_word WHERE partition_key = ").bind(query.partition).push(" AND ");
-            word_test(&mut statement, query, (*attribute, word, *place));
+            word_test(&mut statement, condition);
         }
         Condition::ModalityInStudy(modalities) => {
             statement.push("series WHERE partition_key = ").bind(query.partition).push(" AND modality ");
@@ -290,6 +290,10 @@ fn in_partition(statement: &mut Statement, level: Level, query: &Query) {
     statement.push(left).bind(query.partition);
 }
 
+/// Closes an `EXISTS`. As a bare term SQLite 3.51 makes a join of it whose skipping by `OFFSET` counts a study as often as
+/// the subquery has rows.
+const EXISTS_END: Sql = ") IS TRUE";
+
 /// Whether a condition may use its index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -299,24 +303,29 @@ enum Form {
 
 fn push_condition(statement: &mut Statement, query: &Query, condition: &Condition, form: Form) {
     match (condition, form) {
-        // Filters are tested in Rust; patterns of modalities were resolved before.
-        (Condition::ModalityLike(_) | Condition::Filter { .. }, _) => {}
+        // Filters are tested in Rust; patterns of modalities and parts of words were resolved before.
+        (
+            Condition::ModalityLike(_)
+            | Condition::Filter { .. }
+            | Condition::Word { place: Place::Anywhere, .. },
+            _,
+        ) => {}
         (Condition::Column { column, test }, _) => {
             statement.push(" AND ");
             column_test(statement, *column, test, form);
         }
-        (Condition::Word { attribute, word, place }, Form::Indexed) => {
+        (Condition::Word { .. } | Condition::Words { .. }, Form::Indexed) => {
             statement.push(
                 " AND study.study_key IN (SELECT study_key FROM study_name_word WHERE partition_key = ",
             );
             statement.bind(query.partition).push(" AND ");
-            word_test(statement, query, (*attribute, word, *place));
+            word_test(statement, condition);
             statement.push(")");
         }
-        (Condition::Word { attribute, word, place }, Form::Unindexed) => {
+        (Condition::Word { .. } | Condition::Words { .. }, Form::Unindexed) => {
             statement.push(" AND EXISTS (SELECT 1 FROM study_name_word WHERE study_name_word.study_key = study.study_key AND ");
-            word_test(statement, query, (*attribute, word, *place));
-            statement.push(")");
+            word_test(statement, condition);
+            statement.push(EXISTS_END);
         }
         (Condition::ModalityInStudy(modalities), Form::Indexed) => {
             statement
@@ -330,7 +339,7 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
                 " AND EXISTS (SELECT 1 FROM series m WHERE m.study_key = study.study_key AND m.modality ",
             );
             one_of(statement, modalities);
-            statement.push(")");
+            statement.push(EXISTS_END);
         }
     }
 }
@@ -389,23 +398,22 @@ fn column_test(statement: &mut Statement, column: Column, test: &Test, form: For
     }
 }
 
-fn word_test(statement: &mut Statement, query: &Query, (attribute, word, place): (u32, &str, Place)) {
-    statement.push("attribute = ").bind(attribute);
-    match place {
-        Place::Whole => {
-            statement.push(" AND word = ").bind(word);
+/// `attribute = … AND word …`
+fn word_test(statement: &mut Statement, condition: &Condition) {
+    match condition {
+        Condition::Word { attribute, word, .. } => {
+            statement.push("attribute = ").bind(*attribute);
+            begins_with(statement, " AND word ", word);
         }
-        Place::Beginning => begins_with(statement, " AND word ", word),
-        Place::Anywhere => {
-            statement.push(" AND word IN (SELECT word FROM name_suffix WHERE partition_key = ");
-            statement.bind(query.partition).push(" AND attribute = ").bind(attribute);
-            begins_with(statement, " AND suffix ", word);
-            statement.push(")");
+        Condition::Words { attribute, words } => {
+            statement.push("attribute = ").bind(*attribute).push(" AND word ");
+            one_of(statement, words);
         }
+        _ => {}
     }
 }
 
-fn begins_with(statement: &mut Statement, column: Sql, text: &str) {
+pub(super) fn begins_with(statement: &mut Statement, column: Sql, text: &str) {
     statement.push(column).push(">= ").bind(text);
     if let Some(end) = pattern::end_of_prefix(text) {
         statement.push(column).push("< ").bind(end);
@@ -421,7 +429,7 @@ fn one_of(statement: &mut Statement, values: &[String]) {
 }
 
 /// Repeats the last value until the list has one of a few lengths: few texts to prepare and to cache.
-fn padded<T: Copy>(values: impl ExactSizeIterator<Item = T>) -> Vec<T> {
+pub(super) fn padded<T: Copy>(values: impl ExactSizeIterator<Item = T>) -> Vec<T> {
     let count = values.len();
     let target = [1, 4, 16, 64, 256].into_iter().find(|&size| size >= count).unwrap_or(count);
     let mut values: Vec<T> = values.collect();
