@@ -64,7 +64,7 @@ async fn make(
     let note = match &document.password {
         Some(password) => {
             users::check_password_rules(&password.text, &user)
-                .map_err(|error| document.problem("password", super::run::text_of(&error)))?;
+                .map_err(|fault| document.problem("password", super::run::text_of(&fault.into())))?;
             if password.must_change {
                 "with the given password, which must be changed at the first sign-in"
             } else {

@@ -8,14 +8,15 @@ use axum::response::Response;
 use futures::FutureExt as _;
 use hilum_jose::{base64url_encode, constant_time_eq, sha256};
 use hilum_kernel::Secret;
-use hilum_web::RequestContext;
-use http::{HeaderMap, HeaderValue, header};
-
-use super::{
-    error::OAuthError,
-    pages::{self, Frame, cookie_name, is_https},
-    token::ensure_session,
+use hilum_pages::{
+    Frame, Policy, Texts,
+    cookies::{self, SameSite},
+    show,
 };
+use hilum_web::RequestContext;
+use http::{HeaderMap, StatusCode};
+
+use super::{error::OAuthError, token::ensure_session};
 use crate::{
     Identity, User,
     browser_sessions::{self, BrowserSession, NewBrowserSession, SessionHash},
@@ -31,6 +32,8 @@ const SESSION_COOKIE: &str = "hilum-session";
 pub(crate) struct Visit<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) context: &'a RequestContext,
+    /// The language of what is shown.
+    pub(crate) texts: Texts,
     browser: String,
     is_new: bool,
     /// The session's hash, live or not.
@@ -53,13 +56,13 @@ enum CookieChange {
 
 impl<'a> Visit<'a> {
     pub(crate) fn of(identity: &'a Identity, context: &'a RequestContext, headers: &HeaderMap) -> Self {
-        let cookie =
-            |name: &str, bytes| pages::cookie(headers, &cookie_name(&identity.0.origin, name), bytes);
+        let cookie = |name: &str, bytes| cookies::sent(headers, &identity.0.origin, name, bytes);
         let browser = cookie(BROWSER_COOKIE, BROWSER_BYTES);
         let sent = cookie(SESSION_COOKIE, browser_sessions::TOKEN_BYTES);
         Self {
             identity,
             context,
+            texts: Texts::accepted(headers),
             is_new: browser.is_none(),
             browser: browser.unwrap_or_else(|| identity.random_text::<BROWSER_BYTES>()),
             sent: sent.as_deref().map(SessionHash::of),
@@ -77,8 +80,25 @@ impl<'a> Visit<'a> {
         !self.is_new && constant_time_eq(mark.as_bytes(), self.browser_mark().as_bytes())
     }
 
+    /// Goes on in the language that the client names, if it is one of ours: `ui_locales`, or else Entra's `mkt`.
+    pub(crate) fn speak(&mut self, named: [Option<&str>; 2]) {
+        if let Some(texts) = named.into_iter().flatten().find_map(Texts::named) {
+            self.texts = texts;
+        }
+    }
+
     pub(crate) fn frame(&self, csrf: String) -> Frame {
-        Frame::new(csrf, self.context.correlation.to_string())
+        Frame::new(self.texts, csrf, self.context.correlation.to_string())
+    }
+
+    /// A page as the answer to this visit.
+    pub(crate) fn show(
+        &self,
+        status: StatusCode,
+        page: &impl askama::Template,
+        policy: impl Into<Policy>,
+    ) -> Response {
+        self.with_cookies(show(self.texts, status, page, policy))
     }
 
     /// The session that the browser has, while it and its user are good.
@@ -139,23 +159,16 @@ impl<'a> Visit<'a> {
 
     /// Adds the cookies that this visit changes.
     pub(crate) fn with_cookies(&self, mut response: Response) -> Response {
-        let origin = &self.identity.0.origin;
-        let secure = if is_https(origin) { "; Secure" } else { "" };
-        let mut set = |name: &str, value: &str, more: &str| {
-            let name = cookie_name(origin, name);
-            let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{more}{secure}");
-            if let Ok(mut cookie) = HeaderValue::from_str(&text) {
-                cookie.set_sensitive(true);
-                response.headers_mut().append(header::SET_COOKIE, cookie);
-            }
-        };
+        let (origin, headers) = (&self.identity.0.origin, response.headers_mut());
         if self.is_new {
-            set(BROWSER_COOKIE, &self.browser, "");
+            cookies::set(headers, origin, (BROWSER_COOKIE, &self.browser), SameSite::Lax);
         }
         match &self.cookie {
             CookieChange::Keep => {}
-            CookieChange::Set(token) => set(SESSION_COOKIE, token.expose(), ""),
-            CookieChange::Remove => set(SESSION_COOKIE, "", "; Max-Age=0"),
+            CookieChange::Set(token) => {
+                cookies::set(headers, origin, (SESSION_COOKIE, token.expose()), SameSite::Lax);
+            }
+            CookieChange::Remove => cookies::remove(headers, origin, SESSION_COOKIE, SameSite::Lax),
         }
         response
     }

@@ -10,9 +10,10 @@ use axum::{
 };
 use hilum_audit::{Action, Actor, Event, Outcome};
 use hilum_kernel::AppId;
+use hilum_pages::{Frame, Leads, Policy};
 use hilum_storage::db::ReadTx;
 use hilum_web::RequestContext;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,6 @@ use super::{
     error::{OAuthError, quoted},
     form::Form,
     own_token::Hinted,
-    pages::{self, Frame, Leads},
     tenant::TenantSegment,
     token::wire,
 };
@@ -32,6 +32,7 @@ const PURPOSE: &str = "sign-out";
 const FLOW_MS: i64 = 3_600_000;
 const STATE_BYTES_MAX: usize = 8192;
 const URI_BYTES_MAX: usize = 512;
+const LOCALES_BYTES_MAX: usize = 256;
 const HINT_BYTES_MAX: usize = 16 * 1024;
 /// Longer ones are refused before they are looked at, and not made.
 const QUERY_BYTES_MAX: usize = 32 * 1024;
@@ -61,6 +62,7 @@ struct Flow {
     browser: String,
     session: String,
     back: Option<String>,
+    locales: Option<String>,
     at_ms: i64,
 }
 
@@ -70,6 +72,8 @@ struct Wanted {
     client: Option<AppId>,
     back: Option<String>,
     state: Option<String>,
+    /// The languages that the client names.
+    locales: Option<String>,
     /// The user that the client means, as its ID token says.
     hinted: Option<Hinted>,
 }
@@ -122,6 +126,7 @@ pub(crate) async fn confirmed(
         let flow: Option<Flow> = identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
         let flow = flow.filter(|flow| visit.is_of_this_browser(&flow.browser));
         let flow = flow.ok_or(OAuthError::FlowForeign)?;
+        visit.speak([flow.locales.as_deref(), None]);
         if identity.0.clock.now_ms() > flow.at_ms.saturating_add(FLOW_MS) {
             return Err(OAuthError::FlowExpired);
         }
@@ -147,6 +152,7 @@ async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Resp
         return Err(OAuthError::TooLarge);
     }
     let wanted = wanted(identity, &Form::parse(query.as_bytes())?).await?;
+    visit.speak([wanted.locales.as_deref(), None]);
     let Some(live) = visit.live().await? else {
         let back = identity.back(&wanted, &[]).await?;
         return Ok(finished(visit, back, Vec::new()));
@@ -164,10 +170,11 @@ async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Resp
         browser: visit.browser_mark(),
         session: live.session.hash.as_str().to_owned(),
         back,
+        locales: wanted.locales,
         at_ms: identity.0.clock.now_ms(),
     };
     let page = ConfirmPage { frame: visit.frame(identity.seal(PURPOSE, &flow)?), user_name: name };
-    Ok(visit.with_cookies(pages::show(StatusCode::OK, &page, Leads::ToClient)))
+    Ok(visit.show(StatusCode::OK, &page, Leads::ToClient))
 }
 
 /// Reads the parameters. A hint that is not ours is none.
@@ -180,6 +187,7 @@ async fn wanted(identity: &Identity, form: &Form<'_>) -> Result<Wanted, OAuthErr
         client: form.get("client_id").and_then(|id| id.parse().ok()),
         back: bounded("post_logout_redirect_uri", URI_BYTES_MAX)?,
         state: bounded("state", STATE_BYTES_MAX)?,
+        locales: bounded("ui_locales", LOCALES_BYTES_MAX)?,
         hinted: None,
     };
     if let Some(hint) = bounded("id_token_hint", HINT_BYTES_MAX)?
@@ -202,6 +210,7 @@ impl Wanted {
             ("client_id", self.client.map(|client| client.to_string())),
             ("post_logout_redirect_uri", self.back.clone()),
             ("state", self.state.clone()),
+            ("ui_locales", self.locales.clone()),
             ("id_token_hint", hint),
         ];
         let pairs = fields.into_iter().filter_map(|(name, value)| {
@@ -296,14 +305,5 @@ fn finished(visit: &Visit<'_>, back: Option<String>, frames: Vec<String>) -> Res
         .map(|url| url.origin().ascii_serialization())
         .collect();
     let page = DonePage { frame: visit.frame(String::new()), frames, back };
-    let mut response = pages::show(StatusCode::OK, &page, Leads::Here);
-    if !origins.is_empty() {
-        let policy = response.headers().get(header::CONTENT_SECURITY_POLICY);
-        let policy = policy.and_then(|policy| policy.to_str().ok()).unwrap_or("default-src 'none'");
-        let policy = format!("{policy}; frame-src {}", origins.join(" "));
-        if let Ok(policy) = HeaderValue::from_str(&policy) {
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-        }
-    }
-    visit.with_cookies(response)
+    visit.show(StatusCode::OK, &page, Policy::from(Leads::Here).frames(origins))
 }

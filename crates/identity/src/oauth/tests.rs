@@ -35,11 +35,11 @@ impl Fixture {
         let response = self.identity.router().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        if parts.headers.get("content-type").is_some_and(|kind| kind == "text/html; charset=utf-8") {
+            hilum_pages::contract::check(&parts.headers, &text);
         }
+        Answer { status: parts.status, headers: parts.headers, text }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -23,7 +23,7 @@ use crate::{
         passwords::{self, HashedPassword},
     },
     oauth::Throttle,
-    users,
+    users::{self, PasswordFault},
 };
 
 pub(crate) use lockout::Lockout;
@@ -76,8 +76,8 @@ pub(crate) enum SignInError {
     #[error("the account is disabled")]
     Disabled,
     /// A new password that breaks the rules.
-    #[error("{0}")]
-    NewPassword(String),
+    #[error("the new password {0}")]
+    NewPassword(PasswordFault),
     #[error("the sign-in could not be checked")]
     Unavailable(#[source] IdentityError),
 }
@@ -150,9 +150,7 @@ impl Identity {
         origin: Origin,
     ) -> Result<SignedIn, SignInError> {
         if *old.expose() == *new.expose() {
-            return Err(SignInError::NewPassword(
-                "The new password must differ from the old one.".to_owned(),
-            ));
+            return Err(SignInError::NewPassword(PasswordFault::Same));
         }
         let (user, verified) = match self.check_credentials(name, old, origin).await {
             Ok(Checked { user, .. }) if !user.account_enabled => {
@@ -161,8 +159,8 @@ impl Identity {
             Ok(Checked { user, hash, .. }) => (user, hash),
             Err(refusal) => return self.noted(Err(refusal), origin).await,
         };
-        users::check_password_rules(&new, &user).map_err(refused_password)?;
-        let hashed = self.hash_password(new, false).await.map_err(refused_password)?;
+        users::check_password_rules(&new, &user).map_err(SignInError::NewPassword)?;
+        let hashed = self.hash_password(new, false).await?;
         let stamp = self.stamp(&actor_of(&user, origin));
         let input = (self.tenant().await?.id, user.id, (verified, hashed), stamp);
         let replaced = self.0.db.write(input, |tx, (tenant, id, (verified, hashed), stamp)| {
@@ -347,15 +345,6 @@ impl Identity {
         let noted = self.0.audit.submit(event).await;
         noted.map_err(|_| SignInError::Unavailable(IdentityError::Interrupted))?;
         outcome.map_err(|(_, error)| error)
-    }
-}
-
-fn refused_password(error: IdentityError) -> SignInError {
-    match error {
-        IdentityError::Invalid { reason, .. } => {
-            SignInError::NewPassword(format!("The new password {reason}."))
-        }
-        other => SignInError::Unavailable(other),
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) use list::{COLLECTION, page};
 pub(crate) use passwords::{
     check as check_password_rules, confirm_sign_in, replace_own as replace_own_password,
 };
-pub(crate) use rules::check_nickname;
+pub(crate) use rules::{PasswordFault, check_nickname};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, SCHEMA_SIGNED_IN, insert};

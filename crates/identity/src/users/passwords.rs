@@ -6,7 +6,7 @@ use hilum_kernel::{Secret, TenantId, UserId};
 use hilum_storage::db::WriteTx;
 use serde_json::{Map, Value};
 
-use super::{NewPassword, PreparedChange, User, locked, required, rules, sql};
+use super::{NewPassword, PasswordFault, PreparedChange, User, locked, required, rules, sql};
 use crate::{
     Identity, IdentityError, Stamp,
     credentials::passwords::{self as hashes, HashedPassword},
@@ -73,7 +73,7 @@ pub(crate) fn take_profile(
 }
 
 /// Whether this password may be this user's.
-pub(crate) fn check(password: &Secret<String>, user: &User) -> Result<(), IdentityError> {
+pub(crate) fn check(password: &Secret<String>, user: &User) -> Result<(), PasswordFault> {
     let local = user.user_principal_name.split('@').next().unwrap_or_default();
     let names = [
         local,

@@ -1,6 +1,7 @@
 //! What a user's names and passwords may be (Entra's limits).
 
 use hilum_kernel::Secret;
+use thiserror::Error;
 
 use super::User;
 use crate::{IdentityError, Tenant, tenants::is_plausible_domain};
@@ -205,33 +206,56 @@ fn is_mail(text: &str) -> bool {
         })
 }
 
+/// Why a password may not be a user's. The `Display` text is the one on Graph's wire, after the property's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum PasswordFault {
+    #[error("must have 8 to 256 characters")]
+    Length,
+    #[error("must not contain control characters")]
+    Control,
+    #[error(
+        "does not comply with password complexity requirements: use three of lower case, upper case, digits and \
+         symbols, or at least 15 characters"
+    )]
+    Simple,
+    #[error("must not contain the user's name")]
+    Name,
+    #[error("is one of those that are tried first; choose another one")]
+    Common,
+    /// Only where one password replaces another.
+    #[error("must differ from the old one")]
+    Same,
+}
+
+impl From<PasswordFault> for IdentityError {
+    fn from(fault: PasswordFault) -> Self {
+        Self::invalid("passwordProfile.password", fault.to_string())
+    }
+}
+
 /// Whether a password may be this user's. `names` are what it must not be made of.
-pub(crate) fn check_password(password: &Secret<String>, names: &[&str]) -> Result<(), IdentityError> {
-    let refuse = |reason: &str| Err(IdentityError::invalid("passwordProfile.password", reason));
+pub(crate) fn check_password(password: &Secret<String>, names: &[&str]) -> Result<(), PasswordFault> {
     let text = password.expose();
     let chars = text.chars().count();
     if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
-        return refuse("must have 8 to 256 characters");
+        return Err(PasswordFault::Length);
     }
     if text.chars().any(char::is_control) {
-        return refuse("must not contain control characters");
+        return Err(PasswordFault::Control);
     }
     let classes: [fn(char) -> bool; 4] =
         [char::is_lowercase, char::is_uppercase, |c| c.is_ascii_digit(), |c| !c.is_alphanumeric()];
     let present = classes.iter().filter(|class| text.contains(**class)).count();
     if chars < PASSPHRASE_CHARS_MIN && present < 3 {
-        return refuse(
-            "does not comply with password complexity requirements: use three of lower case, upper case, digits and \
-             symbols, or at least 15 characters",
-        );
+        return Err(PasswordFault::Simple);
     }
     let folded = crate::folded(text);
     let made_of = |name: &&str| name.chars().count() >= 4 && folded.contains(&crate::folded(name));
     if names.iter().any(made_of) {
-        return refuse("must not contain the user's name");
+        return Err(PasswordFault::Name);
     }
     if COMMON_PASSWORDS.contains(&plain_word(&folded).as_str()) {
-        return refuse("is one of those that are tried first; choose another one");
+        return Err(PasswordFault::Common);
     }
     Ok(())
 }
@@ -279,9 +303,7 @@ mod tests {
             ("aB3+\u{7}aB3+", "control"),
         ] {
             match check(wrong) {
-                Err(IdentityError::Invalid { reason, .. }) => {
-                    assert!(reason.contains(why), "{wrong}: {reason}");
-                }
+                Err(fault) => assert!(fault.to_string().contains(why), "{wrong}: {fault}"),
                 other => panic!("{wrong}: {other:?}"),
             }
         }

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use hilum_audit::Outcome;
+use hilum_pages::Leads;
 use http::StatusCode;
 
 use super::{
@@ -19,7 +20,6 @@ use crate::oauth::{
     delegation::Delegation,
     error::OAuthError,
     form::Form,
-    pages::Leads,
     scopes::Endpoint,
 };
 
@@ -43,7 +43,7 @@ impl Steps<'_> {
             return self.consent_page(request, &flow, (live, &found)).await;
         }
         match Box::pin(identity.answer_authorization(request, live, &self.caller)).await {
-            Ok(fields) => self.visit.with_cookies(request.back.answer(fields)),
+            Ok(fields) => self.answered(&request.back, fields),
             Err(error) => self.refused_person(request, &error),
         }
     }
@@ -98,7 +98,7 @@ impl Steps<'_> {
             Ok(AdminConsented::Changed) => self.admin_consent_page(request, flow, live).await,
             Ok(AdminConsented::Yes(scope)) => {
                 let scope = (request.endpoint == Endpoint::V2).then_some(("scope", scope));
-                self.visit.with_cookies(request.back.answer(scope.into_iter().collect()))
+                self.answered(&request.back, scope.into_iter().collect())
             }
             Err(error) => failed(&self.visit, &error),
         }

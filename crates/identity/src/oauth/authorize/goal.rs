@@ -1,6 +1,7 @@
 //! What a person signs in for: a client's request, or a page of Hilum's own. Both take the same steps.
 
 use hilum_kernel::AppId;
+use hilum_pages::Leads;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,7 +14,6 @@ use crate::{
         browser::{Live, Visit},
         device,
         error::OAuthError,
-        pages::Leads,
     },
 };
 

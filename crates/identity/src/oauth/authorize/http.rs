@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
+use hilum_pages::Leads;
 use hilum_web::RequestContext;
 use http::{HeaderMap, StatusCode, header};
 
@@ -22,7 +23,6 @@ use crate::{
         browser::Visit,
         error::OAuthError,
         form::Form,
-        pages::{self, Leads},
         scopes::Endpoint,
         token::{Caller, wire},
     },
@@ -96,7 +96,7 @@ async fn begin(
     context: &RequestContext,
     (query, headers): (Option<String>, HeaderMap),
 ) -> Response {
-    let visit = Visit::of(identity, context, &headers);
+    let mut visit = Visit::of(identity, context, &headers);
     let query = query.unwrap_or_default();
     let read = async {
         if query.len() > QUERY_BYTES_MAX {
@@ -110,6 +110,7 @@ async fn begin(
         Ok(asking) => asking,
         Err(error) => return failed(&visit, &error),
     };
+    visit.speak(asking.parameters.languages());
     let caller = caller(&asking.parameters, context);
     let live = visit.live().await;
     let flow = Flow::new(Target::Client(asking), &visit, identity.0.clock.now_ms());
@@ -173,7 +174,7 @@ pub(crate) async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let visit = Visit::of(&identity, &context, &headers);
+    let mut visit = Visit::of(&identity, &context, &headers);
     let read = async {
         let body = wire::read(&headers, body).await?;
         let form = Form::parse(&body)?;
@@ -187,6 +188,9 @@ pub(crate) async fn login(
         Ok(read) => read,
         Err(error) => return failed(&visit, &error),
     };
+    if let Target::Client(asking) = &flow.target {
+        visit.speak(asking.parameters.languages());
+    }
     if flow.is_expired(identity.0.clock.now_ms()) {
         return failed(&visit, &OAuthError::FlowExpired);
     }
@@ -225,9 +229,9 @@ pub(in crate::oauth) fn failed(visit: &Visit<'_>, error: &OAuthError) -> Respons
         time: visit.identity.0.clock.now().strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
     };
     let status = if row.status == StatusCode::UNAUTHORIZED { StatusCode::BAD_REQUEST } else { row.status };
-    let mut response = pages::show(status, &page, Leads::Here);
+    let mut response = visit.show(status, &page, Leads::Here);
     if let Some(seconds) = error.retry_after_s() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
-    visit.with_cookies(response)
+    response
 }

@@ -1,9 +1,10 @@
 //! The pages of signing in by redirect.
 
 use askama::Template;
+use hilum_pages::Frame;
 
 use super::admin_consent::OnResource;
-use crate::oauth::{consent::Question, pages::Frame};
+use crate::oauth::consent::Question;
 
 /// Name and password.
 #[derive(Debug, Template)]
@@ -78,6 +79,7 @@ pub(super) struct FailedPage {
 #[template(path = "authorize/form_post.html")]
 pub(super) struct FormPostPage<'a> {
     pub(super) frame: Frame,
+    pub(super) script: &'static str,
     pub(super) action: &'a str,
     pub(super) fields: &'a [(&'static str, String)],
 }

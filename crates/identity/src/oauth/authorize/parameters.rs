@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::oauth::{error::OAuthError, form::Form};
 
 /// Name and longest value. MSAL JS packs its own state and the application's into `state`.
-const KNOWN: [(&str, usize); 20] = [
+const KNOWN: [(&str, usize); 22] = [
     ("client_id", 64),
     ("response_type", 64),
     ("redirect_uri", 512),
@@ -25,6 +25,8 @@ const KNOWN: [(&str, usize); 20] = [
     ("code_challenge_method", 16),
     ("claims", 8192),
     ("client_info", 8),
+    ("ui_locales", 256),
+    ("mkt", 64),
     ("client-request-id", 64),
     // Not supported: to be refused, not ignored (OIDC Core §6.1, §6.2).
     ("request", 8192),
@@ -56,6 +58,11 @@ impl Parameters {
 
     pub(super) fn required(&self, name: &'static str) -> Result<&str, OAuthError> {
         self.get(name).ok_or(OAuthError::MissingParameter(name))
+    }
+
+    /// The languages that the client names, the standard's way first.
+    pub(super) fn languages(&self) -> [Option<&str>; 2] {
+        [self.get("ui_locales"), self.get("mkt")]
     }
 
     /// Puts another value in the place of one that was sent.

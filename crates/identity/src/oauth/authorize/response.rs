@@ -4,14 +4,18 @@
 use std::fmt::Write as _;
 
 use axum::response::{IntoResponse as _, Response};
+use hilum_pages::{Frame, Leads, Policy, Texts, show};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::page::FormPostPage;
-use crate::oauth::{error::OAuthError, pages};
+use crate::oauth::error::OAuthError;
 
 /// RFC 3986 §2.3: what needs no encoding anywhere.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Sends a form on that a person could send by its button, too.
+const SUBMIT: &str = "document.forms[0].submit()";
 
 /// What the client asks for. The order of the words is free.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,15 +92,17 @@ pub(super) struct WayBack {
 }
 
 impl WayBack {
-    /// Sends the browser back with an answer.
-    pub(super) fn answer(&self, mut fields: Vec<(&'static str, String)>) -> Response {
+    /// Sends the browser back with an answer. Where that takes a page, it is in the person's language.
+    pub(super) fn answer(&self, mut fields: Vec<(&'static str, String)>, texts: Texts) -> Response {
         fields.extend(self.always.iter().cloned());
         fields.extend(self.state.clone().map(|state| ("state", state)));
         fields.extend(self.issuer.clone().map(|issuer| ("iss", issuer)));
         match self.mode {
             ResponseMode::FormPost => {
-                let page = FormPostPage { frame: pages::bare(), action: &self.redirect_uri, fields: &fields };
-                pages::show(StatusCode::OK, &page, pages::Leads::Submitting)
+                let frame = Frame::new(texts, String::new(), String::new());
+                let page =
+                    FormPostPage { frame, script: SUBMIT, action: &self.redirect_uri, fields: &fields };
+                show(texts, StatusCode::OK, &page, Policy::from(Leads::ToClient).script(SUBMIT))
             }
             ResponseMode::Query => {
                 let sign = if self.redirect_uri.contains('?') { '&' } else { '?' };
@@ -162,7 +168,7 @@ mod tests {
             issuer: Some("https://h/t/v2.0".to_owned()),
             always: Vec::new(),
         };
-        let response = back.answer(vec![("code", "x.y".to_owned())]);
+        let response = back.answer(vec![("code", "x.y".to_owned())], Texts::english());
         assert_eq!(response.status(), 303);
         response.headers()["location"].to_str().unwrap().to_owned()
     }

@@ -3,6 +3,7 @@
 
 use axum::response::Response;
 use hilum_kernel::Secret;
+use hilum_pages::{Frame, Leads};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use crate::{
         consent::Shown,
         error::{Envelope, OAuthError},
         form::Form,
-        pages::{self, Frame, Leads, refused},
+        pages::refused,
         token::Caller,
     },
     sign_in::{Origin, SignInError, SignedIn},
@@ -220,7 +221,7 @@ impl Steps<'_> {
             }
             Err(SignInError::Unavailable(source)) => failed(&self.visit, &source.into()),
             Err(error) => {
-                let (status, text) = refused(&error);
+                let (status, text) = refused(self.visit.texts, &error);
                 self.sign_in_page(status, goal, &flow, (Some(text), name))
             }
         }
@@ -231,7 +232,7 @@ impl Steps<'_> {
         let text = |field: &str| Secret::new(form.get(field).unwrap_or_default().to_owned());
         let passwords = (text("password"), text("new_password"));
         if form.get("new_password") != form.get("new_password_again") {
-            let why = "The two new passwords differ.".to_owned();
+            let why = self.visit.texts.text("sign-in-refused-differ").to_string();
             return self.new_password_page(StatusCode::BAD_REQUEST, goal, &flow, (Some(why), name));
         }
         let identity = self.visit.identity;
@@ -239,7 +240,7 @@ impl Steps<'_> {
             Ok(signed_in) => self.signed_in(goal, flow, &signed_in).await,
             Err(SignInError::Unavailable(source)) => failed(&self.visit, &source.into()),
             Err(error) => {
-                let (status, text) = refused(&error);
+                let (status, text) = refused(self.visit.texts, &error);
                 self.new_password_page(status, goal, &flow, (Some(text), name))
             }
         }
@@ -287,7 +288,12 @@ impl Steps<'_> {
             trace: identity.0.random.uuid(),
             now: identity.0.clock.now(),
         };
-        self.visit.with_cookies(back.answer(envelope.fields(error)))
+        self.answered(back, envelope.fields(error))
+    }
+
+    /// An answer for the client.
+    pub(super) fn answered(&self, back: &WayBack, fields: Vec<(&'static str, String)>) -> Response {
+        self.visit.with_cookies(back.answer(fields, self.visit.texts))
     }
 
     fn frame(&self, flow: &Flow, page: Page, error: Option<String>) -> Result<Frame, OAuthError> {
@@ -304,7 +310,7 @@ impl Steps<'_> {
         drawn: impl FnOnce(Frame) -> P,
     ) -> Response {
         match self.frame(flow, page, error) {
-            Ok(frame) => self.visit.with_cookies(pages::show(status, &drawn(frame), leads)),
+            Ok(frame) => self.visit.show(status, &drawn(frame), leads),
             Err(error) => failed(&self.visit, &error),
         }
     }

@@ -1,11 +1,11 @@
 //! The flow's wire: the endpoint that devices ask (RFC 8628 §3.2), and the page for people.
 
-use askama::Template;
 use axum::{
     body::Body,
     extract::{Path, RawQuery, State},
     response::Response,
 };
+use hilum_pages::{Frame, Leads, Message};
 use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,6 @@ use crate::{
         error::OAuthError,
         form::Form,
         json_body,
-        pages::{self, Frame, Leads},
         scopes::Endpoint,
         token::{Caller, wire},
     },
@@ -194,11 +193,9 @@ pub(crate) async fn page_post(
         (Some("decide"), Some(Step::Decide { user_code, session, shown })) => {
             decide(visit, (user_code, &session), shown, &form).await
         }
-        (Some("code" | "decide"), _) => start_anew(
-            &visit,
-            StatusCode::FORBIDDEN,
-            "This form did not come from this browser's page, or is too old, or the browser sends no cookies. Start again.",
-        ),
+        (Some("code" | "decide"), _) => {
+            start_anew(&visit, StatusCode::FORBIDDEN, &visit.texts.text("device-code-foreign"))
+        }
         _ => failed(&visit, &OAuthError::BadParameter("step")),
     }
 }
@@ -237,7 +234,7 @@ async fn see(visit: &Visit<'_>, slip: &str) -> Result<Response, OAuthError> {
         _ => None,
     };
     let Some((user_code, live)) = live else {
-        return Ok(start_anew(visit, StatusCode::FORBIDDEN, "This page is too old. Start again."));
+        return Ok(start_anew(visit, StatusCode::FORBIDDEN, &visit.texts.text("device-code-old")));
     };
     let waiting = visit.identity.known_device(&user_code).await?;
     confirm(visit, &waiting, &live).await
@@ -249,7 +246,7 @@ async fn confirm(visit: &Visit<'_>, waiting: &Waiting, live: &Live) -> Result<Re
     let slip = Step::Decide {
         user_code: waiting.user_code.clone(),
         session: live.session.hash.as_str().to_owned(),
-        shown: question.shown,
+        shown: question.shown.clone(),
     };
     let page = ConfirmPage {
         frame: visit.frame(sealed(visit, slip)?),
@@ -257,15 +254,11 @@ async fn confirm(visit: &Visit<'_>, waiting: &Waiting, live: &Live) -> Result<Re
         application: waiting.application.properties.display_name.clone(),
         app_id: waiting.application.app_id.to_string(),
         user_name: user.user_principal_name,
-        source: waiting.flow.source.clone().unwrap_or_else(|| "an unknown address".to_owned()),
-        minutes: age_ms / 60_000,
-        resource: question.resource,
-        permissions: question.permissions,
-        knows_name: question.knows_name,
-        stays_signed_in: question.stays_signed_in,
-        admin_needed: question.admin_needed,
+        source: waiting.flow.source.clone(),
+        ago: visit.texts.ago(age_ms).to_string(),
+        question,
     };
-    Ok(show(visit, StatusCode::OK, &page))
+    Ok(visit.show(StatusCode::OK, &page, Leads::Here))
 }
 
 async fn decide(
@@ -307,53 +300,56 @@ async fn decide(
 }
 
 fn done(visit: &Visit<'_>, waiting: &Waiting, decided: Decided) -> Response {
-    let name = &waiting.application.properties.display_name;
+    let (name, texts) = (&waiting.application.properties.display_name, visit.texts);
     let (status, title, text) = match decided {
         Decided::Accepted => (
             StatusCode::OK,
-            "You are signed in",
-            format!("{name} has what it needs on your device. You may close this window."),
+            texts.text("device-done-accepted"),
+            texts.text("device-done-accepted").attribute("text").with("application", name),
         ),
         Decided::Refused => (
             StatusCode::OK,
-            "Refused",
-            format!(
-                "{name} was not let in. You may close this window. Did you not start this yourself? Tell your administrator."
-            ),
+            texts.text("device-done-refused"),
+            texts.text("device-done-refused").attribute("text").with("application", name),
         ),
         Decided::Changed | Decided::TooLate => (
             StatusCode::CONFLICT,
-            "Too late",
-            "The code has expired, or was used already. Start again on your device.".to_owned(),
+            texts.text("device-done-late"),
+            texts.text("device-done-late").attribute("text"),
         ),
         Decided::AdminNeeded => (
             StatusCode::FORBIDDEN,
-            "Approval needed",
-            format!("An administrator has to grant {name} these permissions first."),
+            texts.text("device-done-approval"),
+            texts.text("device-done-approval").attribute("text").with("application", name),
         ),
     };
-    show(visit, status, &DonePage { frame: visit.frame(String::new()), title: title.to_owned(), text })
+    let frame = visit.frame(String::new());
+    let page = DonePage { frame, title: title.to_string(), text: text.to_string() };
+    visit.show(status, &page, Leads::Here)
 }
 
-fn code_page(visit: &Visit<'_>, status: StatusCode, (error, code): (Option<&str>, String)) -> Response {
+fn code_page(
+    visit: &Visit<'_>,
+    status: StatusCode,
+    (error, code): (Option<&Message<'_>>, String),
+) -> Response {
     match sealed(visit, Step::Code) {
         Ok(slip) => {
-            let frame = Frame { error: error.map(str::to_owned), ..visit.frame(slip) };
-            show(visit, status, &CodePage { frame, code })
+            let frame = Frame { error: error.map(ToString::to_string), ..visit.frame(slip) };
+            visit.show(status, &CodePage { frame, code }, Leads::Here)
         }
         Err(error) => failed(visit, &error),
     }
 }
 
-fn start_anew(visit: &Visit<'_>, status: StatusCode, why: &str) -> Response {
+fn start_anew(visit: &Visit<'_>, status: StatusCode, why: &Message<'_>) -> Response {
     code_page(visit, status, (Some(why), String::new()))
 }
 
 /// An end that no step of the page mends; of a wrong code, the beginning.
 fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
     if matches!(error, OAuthError::DeviceCodeUnknown) {
-        let why = "There is no such code, or it has expired. Check it, or start again on your device.";
-        return start_anew(visit, StatusCode::BAD_REQUEST, why);
+        return start_anew(visit, StatusCode::BAD_REQUEST, &visit.texts.text("device-code-unknown"));
     }
     let row = error.row();
     if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
@@ -362,18 +358,12 @@ fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
     }
     let page = DonePage {
         frame: Frame { error: Some(error.text()), ..visit.frame(String::new()) },
-        title: "This did not work".to_owned(),
-        text:
-            "Start again on your device. If it happens again, give the correlation ID to your administrator."
-                .to_owned(),
+        title: visit.texts.text("device-done-failed").to_string(),
+        text: visit.texts.text("device-done-failed").attribute("text").to_string(),
     };
-    let mut response = show(visit, row.status, &page);
+    let mut response = visit.show(row.status, &page, Leads::Here);
     if let Some(seconds) = error.retry_after_s() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-fn show(visit: &Visit<'_>, status: StatusCode, page: &impl Template) -> Response {
-    visit.with_cookies(pages::show(status, page, Leads::Here))
 }

@@ -1,8 +1,9 @@
 //! The pages a person sees.
 
 use askama::Template;
+use hilum_pages::Frame;
 
-use crate::oauth::{consent::Permission, pages::Frame};
+use crate::oauth::consent::Question;
 
 /// Type the code.
 #[derive(Debug, Template)]
@@ -21,13 +22,11 @@ pub(super) struct ConfirmPage {
     pub(super) application: String,
     pub(super) app_id: String,
     pub(super) user_name: String,
-    pub(super) source: String,
-    pub(super) minutes: i64,
-    pub(super) resource: String,
-    pub(super) permissions: Vec<Permission>,
-    pub(super) knows_name: bool,
-    pub(super) stays_signed_in: bool,
-    pub(super) admin_needed: bool,
+    /// The device's address, where it is known.
+    pub(super) source: Option<String>,
+    /// How long ago the device asked.
+    pub(super) ago: String,
+    pub(super) question: Question,
 }
 
 /// The end.
