@@ -135,7 +135,12 @@ fn strangers(
     }
     pytest.env("PYTHONUNBUFFERED", "1");
     let mut node = Command::new(&clients.node);
-    node.current_dir(root().join("clients/node")).args(["--test", "--test-reporter=tap", "tests/"]);
+    node.current_dir(root().join("clients/node")).args([
+        "--test",
+        "--test-reporter=tap",
+        "--test-timeout=180000",
+        "tests/",
+    ]);
     for (name, runner, command) in
         [("Python clients", Runner::Pytest, &mut pytest), ("Node clients", Runner::Node, &mut node)]
     {

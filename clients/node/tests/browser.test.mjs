@@ -2,6 +2,8 @@
 // back, no scripts, no mouse; and what the browser may give away.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 
 import { startChromium } from "../support/chromium.mjs";
@@ -207,6 +209,29 @@ test("a page that posts the answer sends itself on", async () => {
   const [sent] = site.asked.filter(({ method }) => method === "POST");
   assert.equal(sent.headers.origin, "null", "and does not tell from where");
   assert.equal(sent.headers.referer, undefined);
+});
+
+test("signing out tells the applications, in frames, and goes back", async () => {
+  const [key, cert] = ["server-key.pem", "server.pem"].map((file) => readFileSync(join(server.data, "tls", file)));
+  const other = await startSite({ "/signed-out": "<!doctype html><title>Signed out</title>" }, { key, cert });
+  const listening = addWebApplication(server, [`${site.origin}/callback`], "listening page");
+  manage(server, "app", "update", "--id", listening, "--set", `web.logoutUrl=${other.origin}/signed-out`);
+  const complaints = watch(context);
+  const person = addPerson(server, "listener");
+  await page.goto(url({ client_id: listening }));
+  await go(page, person);
+  const { session_state } = await answer(page);
+  const back = new URLSearchParams({ post_logout_redirect_uri: `${site.origin}/callback`, client_id: listening, state: "bye" });
+  await page.goto(`${server.url}/${server.tenant}/oauth2/v2.0/logout?${back}`);
+  const told = context.waitForEvent("requestfinished", (request) => request.url().startsWith(other.origin));
+  await press(page, () => page.locator("form button").click());
+  await told;
+  const [heard] = other.asked.map(({ url }) => new URL(url, other.origin));
+  assert.equal(heard.searchParams.get("sid"), session_state);
+  assert.equal(heard.searchParams.get("iss"), `${server.url}/${server.tenant}/v2.0`);
+  await page.waitForURL(`${site.origin}/callback?state=bye`);
+  assert.deepEqual(complaints, []);
+  await other.end();
 });
 
 test("all of it by keyboard", async () => {

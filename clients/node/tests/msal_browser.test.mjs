@@ -168,6 +168,23 @@ test("by popup, in and out", async () => {
   await context.close();
 });
 
+test("another permission asks for consent, and only for that", async () => {
+  const somebody = addPerson(server, "incremental");
+  const context = await chromium.person();
+  const page = await open(context, site);
+  await signInByRedirect(page, site, somebody);
+  const more = { scopes: ["https://dicom.healthcareapis.azure.com/Dicom.ReadWrite"] };
+  const refused = await silently(page, more);
+  assert.equal(refused.kind, "InteractionRequiredAuthError", JSON.stringify(refused));
+  const opening = page.waitForEvent("popup");
+  const asked = call(page, "acquireTokenPopup", more);
+  await decide(await opening, "accept");
+  const { accessToken, error } = await asked;
+  assert.equal(error, undefined);
+  assert.deepEqual(claims(accessToken).scp.split(" ").sort(), ["Dicom.Read", "Dicom.ReadWrite"]);
+  await context.close();
+});
+
 test("tokens that have expired are renewed as long as the refresh token lives", async () => {
   const somebody = addPerson(server, "expiring");
   const context = await chromium.person();

@@ -77,6 +77,17 @@ test("a password that somebody else gave", async () => {
   await inspect(page, "new passwords that differ");
 });
 
+test("sending the answer on by form", async () => {
+  const somebody = addPerson(server, "sender");
+  // The application answers with nothing, so that the browser stays on the page that sent the answer.
+  await page.route(`${site.origin}/callback`, (route) => route.fulfill({ status: 204 }));
+  await page.goto(url({ response_mode: "form_post" }));
+  await press(page, () => signIn(page, somebody));
+  await decide(page, "accept");
+  await page.locator('form input[name="code"]').waitFor({ state: "attached" });
+  await inspect(page, "form post");
+});
+
 test("choosing an account", async () => {
   const somebody = addPerson(server, "chooser");
   await page.goto(url());
