@@ -105,7 +105,7 @@ test("code flow: oidc-client-ts", async () => {
     client_id,
     response_type: "code",
     scope: `openid profile offline_access ${SCOPE}`,
-    revokeTokensOnSignout: false,
+    revokeTokensOnSignout: true,
     filterProtocolClaims: true,
     loadUserInfo: true,
   });
@@ -121,7 +121,13 @@ test("code flow: oidc-client-ts", async () => {
   assert.notEqual(renewed.access_token, user.access_token);
   assert.notEqual(renewed.refresh_token, user.refresh_token, "refresh tokens rotate");
   assert.ok([200, 204].includes(await search(page, renewed.access_token)));
+  // OHIF's default: it gives the tokens back, and then leaves.
+  const given = [];
+  page.on("response", (response) => {
+    if (response.url().endsWith("/revoke")) given.push(response.status());
+  });
   await leave(page, site);
+  assert.deepEqual(given, [200, 200]);
   await context.close();
 });
 

@@ -1,7 +1,8 @@
 //! Token revocation (RFC 7009): a client gives a refresh token back, and the session that it belongs to ends.
 //!
-//! Access tokens are signed and looked up nowhere: they hold until they expire, and the endpoint says so. What was issued
-//! with a session that ended gives nothing new any more, though (`own_token::Provenance`).
+//! Access tokens are signed and looked up nowhere: they hold until they expire. One that is given back ends the session
+//! that it was issued with (RFC 7009 §2.1), of which nothing new comes any more (`own_token::Provenance`); of one that
+//! has none the endpoint says that it cannot.
 
 use axum::{
     body::Body,
@@ -10,6 +11,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor, Event, Outcome, record};
+use hilum_jose::Claims;
 use hilum_web::RequestContext;
 use http::{HeaderMap, StatusCode};
 
@@ -70,7 +72,11 @@ impl Identity {
         // RFC 7009 §2.1: token_type_hint may be wrong, and what it could help to find is found at once.
         let text = form.required("token")?;
         let presented = Presented::parse(form, authorization.as_deref())?;
-        let session = self.session_of(tenant, text).await?;
+        let claims = self.own_claims(text).await?;
+        let session = match &claims {
+            Some(claims) => self.session_behind(tenant, claims).await?,
+            None => self.session_of(tenant, text).await?,
+        };
         let wanted = match &session {
             Some(session) => session.platform.map_or(Wanted::CredentialOrPublic, wanted),
             // There is nothing to protect: who has no credential to show need not have one.
@@ -79,10 +85,7 @@ impl Identity {
         };
         let client = self.authenticate(tenant, (&presented, wanted), caller.address).await?;
         let Some(session) = session else {
-            return match self.own_claims(text).await? {
-                Some(_) => Err(OAuthError::TokenNotRevocable),
-                None => Ok(()),
-            };
+            return if claims.is_some() { Err(OAuthError::TokenNotRevocable) } else { Ok(()) };
         };
         if session.app_id != client.app_id() {
             return Err(OAuthError::GrantOfOtherClient);
@@ -90,9 +93,10 @@ impl Identity {
         if session.kind == ClientKind::Confidential && client.kind() == ClientKind::Public {
             return Err(OAuthError::PublicFlowsOff(client.app_id().to_string()));
         }
+        let kind = if claims.is_some() { "an access token" } else { "a refresh token" };
         let event = Event {
             target: Some(session.user.to_string()),
-            detail: Some("the client gave a refresh token back".to_owned()),
+            detail: Some(format!("the client gave {kind} back")),
             ..event(Outcome::Success, Some(client.app_id().to_string()), caller)
         };
         let work = (session.id, event, self.0.clock.now_ms());
@@ -106,6 +110,12 @@ impl Identity {
             .boxed()
         });
         ended.await
+    }
+
+    /// The session that a user's access token was issued with.
+    async fn session_behind(&self, tenant: &Tenant, claims: &Claims) -> Result<Option<Session>, OAuthError> {
+        let Some(id) = self.provenance(claims).and_then(|found| found.session) else { return Ok(None) };
+        Ok(sessions::by_id(&mut self.0.db.read().await?, tenant.id, id).await?)
     }
 
     /// The session of a refresh token of ours.

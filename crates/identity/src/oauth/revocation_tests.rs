@@ -15,6 +15,7 @@ use crate::{
 };
 
 const REVOKE: &str = "/contoso.local/oauth2/v2.0/revoke";
+const ALONE: &str = "https://dicom.healthcareapis.azure.com/.default";
 const READ: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read openid offline_access";
 
 impl Fixture {
@@ -60,6 +61,30 @@ async fn a_client_gives_its_session_back() {
 }
 
 #[tokio::test]
+async fn an_access_token_given_back_ends_its_session() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let id = fixture.desktop("").await.app_id.to_string();
+        fixture.consent(&id, "Dicom.Read", None).await;
+        let tokens = fixture.tokens_of("ada@contoso.local", &[("client_id", &id)]).await;
+        let other = fixture.tokens_of("ada@contoso.local", &[("client_id", &id)]).await;
+        // As oidc-client-ts does when somebody signs out: the access token first, and the refresh token after it.
+        for kind in ["access_token", "refresh_token"] {
+            let given = token(&tokens, kind);
+            let fields = [("client_id", id.as_str()), ("token", &given), ("token_type_hint", kind)];
+            assert_eq!(fixture.revoke(&fields).await.status, 200, "{kind}");
+        }
+        assert_eq!(fixture.refresh(&id, &token(&tokens, "refresh_token")).await.code(), 70_000);
+        assert_eq!(fixture.refresh(&id, &token(&other, "refresh_token")).await.status, 200, "that alone");
+        let trail = fixture.final_trail().await;
+        let ended: Vec<_> =
+            trail.iter().filter(|line| line.starts_with("identity.session.revoked")).collect();
+        assert_eq!(ended.len(), 1, "{ended:#?}");
+        assert!(ended[0].ends_with("the client gave an access token back"));
+    }
+}
+
+#[tokio::test]
 async fn nobody_gives_back_what_is_anothers() {
     for fixture in fixtures().await {
         fixture.signer("ada", false).await;
@@ -96,12 +121,20 @@ async fn nobody_gives_back_what_is_anothers() {
             let refused = fixture.revoke(&fields).await;
             assert_eq!((refused.code(), &refused.json()["error"]), (code, &json!(error)), "{}", refused.text);
         }
-        let access = token(&webs, "access_token");
-        let refused = fixture.revoke(&[("token", &access), of_web[0], of_web[1]]).await;
-        assert_eq!(
-            (refused.status.as_u16(), &refused.json()["error"]),
-            (400, &json!("unsupported_token_type"))
-        );
+        // Another's access token, one without its client's secret, and what no session was begun with.
+        let (of_desktop, of_webs) = (token(&desktops, "access_token"), token(&webs, "access_token"));
+        let alone = [("grant_type", "client_credentials"), of_web[0], of_web[1], ("scope", ALONE)];
+        let app_only = token(&fixture.v2(&alone).await, "access_token");
+        let id_token = token(&webs, "id_token");
+        for (fields, code, error) in [
+            (vec![("token", of_desktop.as_str()), of_web[0], of_web[1]], 700_005, "invalid_grant"),
+            (vec![("token", &of_webs), of_web[0]], 7_000_218, "invalid_client"),
+            (vec![("token", &app_only), of_web[0], of_web[1]], 90_100, "unsupported_token_type"),
+            (vec![("token", &id_token), of_web[0], of_web[1]], 90_100, "unsupported_token_type"),
+        ] {
+            let refused = fixture.revoke(&fields).await;
+            assert_eq!((refused.code(), &refused.json()["error"]), (code, &json!(error)), "{}", refused.text);
+        }
         let get = fixture.get(&format!("{REVOKE}?token={}&client_id={id}", encoded(&desktops_token))).await;
         assert_eq!(get.code(), 900_561);
         assert_eq!(fixture.post("/fabrikam.example/oauth2/v2.0/revoke", String::new()).await.code(), 90_002);
