@@ -138,7 +138,7 @@ fn strangers(
     node.current_dir(root().join("clients/node")).args([
         "--test",
         "--test-reporter=tap",
-        "--test-timeout=180000",
+        "--test-timeout=600000",
         "tests/",
     ]);
     for (name, runner, command) in
