@@ -10,6 +10,7 @@ mod authorities;
 mod bearer;
 mod caller;
 mod error;
+mod issuer_client;
 mod permit;
 mod remote_keys;
 mod validate;
@@ -22,6 +23,7 @@ pub use authorities::{Authority, ClaimNames, InProcessKeys, KeyHint, KeySource, 
 pub use bearer::bearer_token;
 pub use caller::{Caller, CallerKind};
 pub use error::{AccessError, Challenge, Forbidden, Refusal, TokenError};
+pub use issuer_client::{BasicCredentials, IssuerClient, IssuerError, PlainHttp};
 pub use permit::{Action, Delete, Export, Manage, Permit, Read, Write, authorize};
-pub use remote_keys::{KeysAt, PlainHttp, RemoteKeys, RemoteKeysError, RemoteKeysOptions};
+pub use remote_keys::{KeysAt, RemoteKeys, RemoteKeysError, RemoteKeysOptions};
 pub use validate::{Validator, ValidatorOptions};

@@ -5,7 +5,6 @@
 //! known keys stay in use for a day.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,14 +13,14 @@ use futures::future::BoxFuture;
 use hilum_jose::{JwkError, JwkSet, VerifyingKey};
 use hilum_kernel::Clock;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::{Certificate, Client, Url, redirect};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::authorities::{KeyHint, KeySource, KeysUnavailable};
+use crate::{
+    authorities::{KeyHint, KeySource, KeysUnavailable},
+    issuer_client::{IssuerClient, IssuerError, PlainHttp},
+};
 
-/// Entra's discovery document has 2 KB, its key set 20 KB. Beyond: the fetch fails.
-const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 /// Redirects followed, none of them away from the permitted schemes.
 const REDIRECTS_MAX: usize = 3;
 /// While known keys can still serve, a request waits at most this long for newer ones.
@@ -66,18 +65,6 @@ pub struct RemoteKeysOptions {
     pub redirects_max: usize,
 }
 
-/// To whom plain HTTP may be spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PlainHttp {
-    /// To nobody.
-    Never,
-    /// Only to loopback addresses.
-    #[default]
-    Loopback,
-    /// To everybody. For test networks.
-    Anywhere,
-}
-
 impl Default for RemoteKeysOptions {
     fn default() -> Self {
         Self {
@@ -97,27 +84,15 @@ impl Default for RemoteKeysOptions {
 /// Why a key set could not be fetched, or the source not be set up.
 #[derive(Debug, Error)]
 pub enum RemoteKeysError {
-    /// No URL, or neither HTTPS nor permitted HTTP.
-    #[error("the URL {0:?} is not permitted: https is required")]
-    Url(String),
-    /// The certificates or the HTTP client could not be set up.
-    #[error("the HTTP client could not be set up")]
-    Client(#[source] reqwest::Error),
-    /// The issuer did not answer well.
-    #[error("the issuer could not be reached")]
-    Fetch(#[source] reqwest::Error),
-    /// Another status than 200.
-    #[error("the issuer answered with status {0}")]
-    Status(u16),
-    /// A document beyond 256 KiB.
-    #[error("the issuer's document is too large")]
-    TooLarge,
+    /// The issuer was not reached, or did not answer well.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// The discovery document is malformed.
     #[error("the discovery document is malformed")]
     Metadata,
     /// The discovery document names another issuer.
     #[error("the discovery document names another issuer")]
-    Issuer,
+    OtherIssuer,
     /// The key set is malformed.
     #[error("the key set cannot be used")]
     KeySet(#[source] JwkError),
@@ -128,7 +103,7 @@ pub struct RemoteKeys(Arc<Source>);
 
 struct Source {
     at: KeysAt,
-    client: Client,
+    client: IssuerClient,
     clock: Arc<dyn Clock>,
     options: RemoteKeysOptions,
     state: Mutex<State>,
@@ -158,27 +133,9 @@ impl RemoteKeys {
         clock: Arc<dyn Clock>,
         options: RemoteKeysOptions,
     ) -> Result<Self, RemoteKeysError> {
-        permitted(at.url().as_str(), options.plain_http)?;
-        let (plain_http, redirects_max) = (options.plain_http, options.redirects_max);
-        let follow = redirect::Policy::custom(move |attempt| {
-            if attempt.previous().len() > redirects_max
-                || permitted(attempt.url().as_str(), plain_http).is_err()
-            {
-                attempt.stop()
-            } else {
-                attempt.follow()
-            }
-        });
-        let roots = match &options.extra_roots_pem {
-            Some(pem) => Certificate::from_pem_bundle(pem).map_err(RemoteKeysError::Client)?,
-            None => Vec::new(),
-        };
-        let client = Client::builder()
-            .redirect(follow)
-            .timeout(options.timeout)
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(RemoteKeysError::Client)?;
+        let reach = (options.plain_http, options.redirects_max);
+        let client = IssuerClient::new(options.timeout, reach, options.extra_roots_pem.as_deref())?;
+        client.check(at.url().as_str())?;
         let (state, fetching) = (Mutex::default(), Arc::default());
         Ok(Self(Arc::new(Source { at, client, clock, options, state, fetching })))
     }
@@ -272,33 +229,17 @@ impl Source {
         let key_set = match &self.at {
             KeysAt::KeySet(_) => url,
             KeysAt::Issuer(issuer) | KeysAt::Metadata { issuer, .. } => {
-                let document = self.document(&url).await?;
+                let document = self.client.get(&url, None).await?;
                 let metadata: Metadata =
                     serde_json::from_slice(&document).map_err(|_| RemoteKeysError::Metadata)?;
                 // OIDC Discovery §4.3: the issuer must be exactly the one asked for.
                 if metadata.issuer != *issuer {
-                    return Err(RemoteKeysError::Issuer);
+                    return Err(RemoteKeysError::OtherIssuer);
                 }
                 metadata.jwks_uri
             }
         };
-        JwkSet::parse(&self.document(&key_set).await?).map_err(RemoteKeysError::KeySet)
-    }
-
-    async fn document(&self, url: &str) -> Result<Vec<u8>, RemoteKeysError> {
-        let url = permitted(url, self.options.plain_http)?;
-        let mut answer = self.client.get(url).send().await.map_err(RemoteKeysError::Fetch)?;
-        if answer.status() != reqwest::StatusCode::OK {
-            return Err(RemoteKeysError::Status(answer.status().as_u16()));
-        }
-        let mut document = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(RemoteKeysError::Fetch)? {
-            if document.len() + chunk.len() > DOCUMENT_BYTES_MAX {
-                return Err(RemoteKeysError::TooLarge);
-            }
-            document.extend_from_slice(&chunk);
-        }
-        Ok(document)
+        JwkSet::parse(&self.client.get(&key_set, None).await?).map_err(RemoteKeysError::KeySet)
     }
 
     fn age(&self, state: &State) -> Age {
@@ -347,20 +288,5 @@ impl KeysAt {
             }
             Self::Metadata { url, .. } | Self::KeySet(url) => url.clone(),
         }
-    }
-}
-
-/// HTTPS, or HTTP where it cannot leave the machine or was explicitly permitted.
-fn permitted(url: &str, plain_http: PlainHttp) -> Result<Url, RemoteKeysError> {
-    let refused = || RemoteKeysError::Url(url.to_owned());
-    let parsed = Url::parse(url).map_err(|_| refused())?;
-    let host = parsed.host_str().ok_or_else(refused)?;
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    match parsed.scheme() {
-        "https" => Ok(parsed),
-        "http" if plain_http == PlainHttp::Anywhere => Ok(parsed),
-        "http" if plain_http == PlainHttp::Loopback && is_loopback => Ok(parsed),
-        _ => Err(refused()),
     }
 }

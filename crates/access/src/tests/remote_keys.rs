@@ -16,8 +16,8 @@ use serde_json::json;
 
 use super::fixtures::*;
 use crate::{
-    KeyHint, KeySource, KeysAt, KeysUnavailable, PlainHttp, RemoteKeys, RemoteKeysError, RemoteKeysOptions,
-    TokenError, Validator, ValidatorOptions,
+    IssuerError, KeyHint, KeySource, KeysAt, KeysUnavailable, PlainHttp, RemoteKeys, RemoteKeysError,
+    RemoteKeysOptions, TokenError, Validator, ValidatorOptions,
 };
 
 const METADATA: &str = "/.well-known/openid-configuration";
@@ -258,26 +258,26 @@ async fn bad_answers_of_an_issuer_are_refused() {
     let keys = format!("{}/keys", issuer.url);
 
     issuer.page(METADATA, "200 OK", metadata_of("https://another", &keys));
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::OtherIssuer));
     issuer.page(METADATA, "200 OK", metadata_of(&issuer.url, "http://example.org/keys"));
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Url(_)));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer(IssuerError::Url(_))));
     issuer.page(METADATA, "200 OK", metadata_of(&issuer.url, "file:///etc/passwd"));
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Url(_)));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer(IssuerError::Url(_))));
     issuer.page(METADATA, "200 OK", "{".to_owned());
     assert!(matches!(refresh(&issuer).await, RemoteKeysError::Metadata));
     issuer.page(METADATA, "200 OK", " ".repeat(256 * 1024 + 1));
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::TooLarge));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer(IssuerError::TooLarge)));
     // A redirect is followed on the same machine, but not to plain HTTP elsewhere.
     issuer.page(METADATA, "302 Found", "http://example.org/".to_owned());
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Status(302)));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer(IssuerError::Status(302))));
     issuer.page(METADATA, "302 Found", format!("{}/moved", issuer.url));
     issuer.page("/moved", "200 OK", metadata_of(&issuer.url, &keys));
     issuer.source(&clock()).refresh().await.unwrap();
     let options = RemoteKeysOptions { redirects_max: 0, ..RemoteKeysOptions::default() };
     let still = RemoteKeys::new(KeysAt::Issuer(issuer.url.clone()), clock(), options).unwrap();
-    assert!(matches!(still.refresh().await, Err(RemoteKeysError::Status(302))));
+    assert!(matches!(still.refresh().await, Err(RemoteKeysError::Issuer(IssuerError::Status(302)))));
     issuer.page(METADATA, "302 Found", format!("{}{METADATA}", issuer.url));
-    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Status(302)));
+    assert!(matches!(refresh(&issuer).await, RemoteKeysError::Issuer(IssuerError::Status(302))));
     issuer.page("/keys", "200 OK", "[]".to_owned());
     issuer.page(METADATA, "200 OK", metadata_of(&issuer.url, &keys));
     assert!(matches!(refresh(&issuer).await, RemoteKeysError::KeySet(_)));
