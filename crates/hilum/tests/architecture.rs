@@ -44,6 +44,7 @@ const AXUM: &[&str] = &[
     "identity/src/oauth/authorize/consent_steps.rs",
     "identity/src/oauth/authorize/steps.rs",
     "identity/src/oauth/authorize/response.rs",
+    "identity/src/oauth/authorize/upstream.rs",
     "dicom/src/router.rs",
     "dicom/src/error.rs",
     "dicom/src/request.rs",

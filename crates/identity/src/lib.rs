@@ -33,6 +33,7 @@ mod sign_in;
 mod signing_keys;
 mod target;
 mod tenants;
+mod upstream;
 mod users;
 
 #[cfg(test)]
@@ -97,6 +98,7 @@ pub use service_principals::{
 pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
 pub use target::Target;
 pub use tenants::Tenant;
+pub use upstream::{IdentityProvider, Linking, ProviderSettings};
 pub use users::{MustChange, NewUser, User, UserChange, UserDetails, UserFilter, UserType};
 
 /// The longest list an operation returns.
@@ -116,6 +118,8 @@ pub struct Parts {
     pub audit: AuditLog,
     /// The issuers whose assertions may stand for applications (`federatedIdentityCredentials`), and their keys.
     pub federated_issuers: FederatedIssuers,
+    /// The OpenID Connect providers that users may sign in through.
+    pub identity_providers: Vec<IdentityProvider>,
     /// The rest.
     pub settings: Settings,
 }
@@ -153,6 +157,7 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) audit: AuditLog,
     pub(crate) federated_issuers: FederatedIssuers,
+    pub(crate) providers: upstream::Providers,
     pub(crate) origin: Arc<str>,
     pub(crate) identifier_uris: IdentifierUriPolicy,
     pub(crate) guarded: privileges::GuardedNames,
@@ -201,6 +206,11 @@ impl Identity {
             random: parts.random,
             audit: parts.audit,
             federated_issuers: parts.federated_issuers,
+            providers: parts
+                .identity_providers
+                .into_iter()
+                .map(|provider| Arc::new(upstream::Provider::new(provider)))
+                .collect(),
             origin: parts.settings.origin,
             identifier_uris: parts.settings.identifier_uris,
             guarded: privileges::GuardedNames::new(&parts.settings.data_audiences),

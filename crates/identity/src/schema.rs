@@ -4,7 +4,8 @@ use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
     applications, browser_sessions, credentials, declarative, deleted, federated_credentials, grants, groups,
-    oauth, owners, role_assignments, seed, service_principals, sessions, signing_keys, tenants, users,
+    oauth, owners, role_assignments, seed, service_principals, sessions, signing_keys, tenants, upstream,
+    users,
 };
 
 /// This crate's tables.
@@ -42,5 +43,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 31, name: "redeemed_code", sql: oauth::CODE_SCHEMA },
         Migration { number: 32, name: "refresh_session_platform", sql: sessions::SCHEMA_PLATFORM },
         Migration { number: 37, name: "user_searchable", sql: users::SCHEMA_SEARCHABLE },
+        Migration { number: 65, name: "user_identity", sql: upstream::SCHEMA },
+        Migration { number: 66, name: "upstream_sign_in", sql: upstream::SCHEMA_PENDING },
+        Migration { number: 67, name: "browser_session_idp", sql: browser_sessions::SCHEMA_IDP },
     ],
 };

@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AddedSecret, Application, FederatedIssuers, IdentifierUriPolicy, Identity, InitRequest, NewSecret, Parts,
-    ServicePrincipal, Settings,
+    AddedSecret, Application, FederatedIssuers, IdentifierUriPolicy, Identity, IdentityProvider, InitRequest,
+    NewSecret, Parts, ServicePrincipal, Settings,
 };
 
 /// What a data service takes as audience, beside the built-in resource.
@@ -46,7 +46,7 @@ pub(crate) async fn empty() -> Vec<Fixture> {
         test_db.db.migrate(ALL).await.unwrap();
         let clock = Arc::new(TestClock::at(NOW.parse().unwrap()));
         let tasks = TaskTracker::new();
-        let identity = identity_on(&test_db, &clock, &tasks);
+        let identity = identity_on(&test_db, (&clock, &tasks), Vec::new());
         all.push(Fixture { identity, clock, test_db, tasks });
     }
     all
@@ -75,7 +75,11 @@ fn federated_issuers() -> FederatedIssuers {
     FederatedIssuers::from([(ISSUER.to_owned(), keys), (AWAY.to_owned(), Arc::new(Away))])
 }
 
-fn identity_on(test_db: &TestDb, clock: &Arc<TestClock>, tasks: &TaskTracker) -> Identity {
+fn identity_on(
+    test_db: &TestDb,
+    (clock, tasks): (&Arc<TestClock>, &TaskTracker),
+    identity_providers: Vec<IdentityProvider>,
+) -> Identity {
     let audit_clock: Arc<TestClock> = Arc::clone(clock);
     Identity::new(Parts {
         db: test_db.db.clone(),
@@ -84,6 +88,7 @@ fn identity_on(test_db: &TestDb, clock: &Arc<TestClock>, tasks: &TaskTracker) ->
         master_key: MasterKey::generate(&SeededRandom::new(7)),
         audit: AuditLog::start(test_db.db.clone(), audit_clock, tasks),
         federated_issuers: federated_issuers(),
+        identity_providers,
         settings: Settings {
             origin: ORIGIN.into(),
             identifier_uris: IdentifierUriPolicy::default(),
@@ -96,7 +101,12 @@ fn identity_on(test_db: &TestDb, clock: &Arc<TestClock>, tasks: &TaskTracker) ->
 impl Fixture {
     /// What a process that starts on this database finds.
     pub(crate) fn restarted(&self) -> Identity {
-        identity_on(&self.test_db, &self.clock, &self.tasks)
+        identity_on(&self.test_db, (&self.clock, &self.tasks), Vec::new())
+    }
+
+    /// The same with providers that users may sign in through.
+    pub(crate) fn with_providers(&mut self, providers: Vec<IdentityProvider>) {
+        self.identity = identity_on(&self.test_db, (&self.clock, &self.tasks), providers);
     }
 }
 
@@ -217,6 +227,7 @@ async fn every_statement_prepares() {
             crate::sessions::STATEMENTS,
             crate::browser_sessions::STATEMENTS,
             crate::oauth::CODE_STATEMENTS,
+            crate::upstream::STATEMENTS,
         ]
         .into_iter()
         .chain(crate::graph::STATEMENTS.iter().copied())
@@ -266,6 +277,7 @@ async fn another_origin_gets_its_names() {
             master_key: MasterKey::generate(&SeededRandom::new(7)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
             federated_issuers: FederatedIssuers::new(),
+            identity_providers: Vec::new(),
             settings: Settings {
                 origin: "https://pacs.example:9443".into(),
                 identifier_uris: IdentifierUriPolicy::default(),

@@ -21,6 +21,7 @@ const SOURCES: &[(&str, &[&str])] = &[(
         include_str!("../messages/en/layout.ftl"),
         include_str!("../messages/en/sign-in.ftl"),
         include_str!("../messages/en/consent.ftl"),
+        include_str!("../messages/en/elsewhere.ftl"),
         include_str!("../messages/en/device.ftl"),
         include_str!("../messages/en/sign-out.ftl"),
         include_str!("../messages/en/failed.ftl"),

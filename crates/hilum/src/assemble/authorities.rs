@@ -85,7 +85,7 @@ async fn own(settings: &Dicom, identity: &Identity, origin: &str, rights: &Right
 }
 
 /// How an issuer's keys are fetched.
-fn options(ca_certificate: Option<&Path>, allow_http_loopback: bool) -> Result<RemoteKeysOptions> {
+pub(super) fn options(ca_certificate: Option<&Path>, allow_http_loopback: bool) -> Result<RemoteKeysOptions> {
     let extra_roots_pem = match ca_certificate {
         Some(file) => Some(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?),
         None => None,

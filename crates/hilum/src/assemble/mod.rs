@@ -1,6 +1,7 @@
 //! Wiring: the one place where the parts of the house meet.
 
 mod authorities;
+mod identity_providers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -96,6 +97,7 @@ impl Directory {
             master_key,
             audit: audit.clone(),
             federated_issuers: authorities::federated_issuers(ground)?,
+            identity_providers: identity_providers::identity_providers(ground)?,
             settings: hilum_identity::Settings {
                 origin: Arc::clone(&origin),
                 identifier_uris: identifier_uris(ground.config.identity.identifier_uris),

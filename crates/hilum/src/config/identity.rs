@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, invalid, issuer, present};
+use super::{ConfigError, IdentityProviderSettings, identity_providers, invalid, issuer, present};
 
 /// More would be a mistake: each keeps a cache.
 const FEDERATED_ISSUERS_MAX: usize = 100;
@@ -19,6 +19,8 @@ pub struct Identity {
     pub identifier_uris: IdentifierUris,
     /// Issuers whose tokens may stand for an application's own credential, where the application says so.
     pub federated_issuers: Vec<FederatedIssuerSettings>,
+    /// The OpenID Connect providers that users may sign in through.
+    pub providers: Vec<IdentityProviderSettings>,
 }
 
 /// An issuer of federated assertions: a pipeline's, a cluster's. Only issuers named so are asked for their keys.
@@ -52,6 +54,7 @@ impl Default for Identity {
             domain: "hilum.local".to_owned(),
             identifier_uris: IdentifierUris::default(),
             federated_issuers: Vec::new(),
+            providers: Vec::new(),
         }
     }
 }
@@ -66,6 +69,6 @@ impl Identity {
             issuer("identity.federated_issuers.issuer", &one.issuer, one.allow_http_loopback)?;
             present("identity.federated_issuers.ca_certificate", one.ca_certificate.as_deref())?;
         }
-        Ok(())
+        identity_providers::validate(&self.providers)
     }
 }

@@ -9,6 +9,7 @@ mod dicom;
 mod environment;
 mod http;
 mod identity;
+mod identity_providers;
 mod limits;
 mod masked;
 mod telemetry;
@@ -33,6 +34,7 @@ pub use dicom::{AuthoritySettings, Dicom, RightsFromSetting, RoleDefinitionSetti
 pub use environment::Environment;
 pub use http::{Http, Listen};
 pub use identity::{FederatedIssuerSettings, IdentifierUris, Identity};
+pub use identity_providers::{IdentityProviderSettings, LinkingSetting};
 pub use limits::Limits;
 pub use masked::{MaskedText, MaskedUrl};
 pub use telemetry::{LogFormat, Telemetry};

@@ -84,6 +84,32 @@ fn contradictions_are_refused() {
             "[[identity.federated_issuers]]\nissuer = 'https://idp'\nca_certificate = 'absent.pem'\n",
             "identity.federated_issuers.ca_certificate",
         ),
+        (&provider("id = 'Upper'\nissuer = 'https://idp'\n"), "identity.providers.id"),
+        (&provider("id = 'a'\nissuer = 'http://idp'\n"), "identity.providers.issuer: must be https"),
+        (&provider("id = 'a'\nissuer = 'https://idp?x=1'\n"), "identity.providers.issuer"),
+        (&provider("id = 'a'\nissuer = 'https://idp'\nscopes = ['email']\n"), "identity.providers.scopes"),
+        (&provider("id = 'a'\nissuer = 'https://idp'\nlinking = 'email'\n"), "identity.providers.domains"),
+        (
+            &provider("id = 'a'\nissuer = 'https://idp'\ndomains = ['@x.example']\n"),
+            "identity.providers.domains",
+        ),
+        (
+            &provider("id = 'a'\nissuer = 'https://idp'\nclient_secret = ''\n"),
+            "identity.providers.client_secret",
+        ),
+        (
+            &provider("id = 'a'\nissuer = 'https://idp'\nclient_secret_file = 'absent'\n"),
+            "identity.providers.client_secret_file",
+        ),
+        (
+            &format!("{0}{0}", provider("id = 'a'\nissuer = 'https://idp'\n")),
+            "identity.providers.id: `a` is there twice",
+        ),
+        (
+            &[provider("id = 'a'\nissuer = 'https://idp'\n"), provider("id = 'b'\nissuer = 'https://idp'\n")]
+                .concat(),
+            "identity.providers.issuer",
+        ),
         ("[telemetry]\nmetrics_listen = 'x'\n", "telemetry.metrics_listen"),
         ("[limits]\nrequests_max = 0\n", "limits"),
     ] {
@@ -137,4 +163,28 @@ fn secrets_are_not_printed() {
         assert!(!shown.contains("planted"), "{shown}");
         assert!(shown.contains("TOML parse error at line 2, column"), "{shown}");
     }
+}
+
+fn provider(rest: &str) -> String {
+    format!("[[identity.providers]]\nname = 'Hospital'\nclient_id = 'hilum'\n{rest}")
+}
+
+#[test]
+fn the_secret_of_a_provider_is_not_printed_and_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "from the file\n").unwrap();
+    let toml = [
+        provider("id = 'a'\nissuer = 'https://a'\nclient_secret = 'planted'\n"),
+        provider(&format!("id = 'b'\nissuer = 'https://b'\nclient_secret_file = '{}'\n", file.display())),
+    ];
+    let config = load(&toml.concat(), &[], serde_json::Value::Null).unwrap();
+    assert!(
+        !config.printable().to_string().contains("planted") && !format!("{config:?}").contains("planted")
+    );
+    let secret = |at: usize| config.identity.providers[at].secret().unwrap().unwrap().expose().to_owned();
+    assert_eq!((secret(0).as_str(), secret(1).as_str()), ("planted", "from the file"));
+    let list = "[{id=a,name=A,issuer=\"https://a\",client_id=x,client_secret=planted}]";
+    let config = load("", &[("HILUM_IDENTITY_PROVIDERS", list)], serde_json::Value::Null).unwrap();
+    assert_eq!(config.identity.providers[0].secret().unwrap().unwrap().expose(), "planted");
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, by_hash, clients_of, end};
+pub(crate) use sql::{SCHEMA, SCHEMA_IDP, by_hash, clients_of, end};
 
 /// How long a session may rest, as in Entra.
 const IDLE_MAX_MS: i64 = 24 * 3_600_000;
@@ -49,6 +49,10 @@ pub(crate) struct NewBrowserSession {
     pub(crate) sid: Uuid,
     pub(crate) user: UserId,
     pub(crate) authenticated_at_ms: i64,
+    /// The issuer that vouched for the user, if it was not Hilum itself.
+    pub(crate) idp: Option<String>,
+    /// When the user proved who they are there, if that is known.
+    pub(crate) proven_elsewhere_at_ms: Option<i64>,
 }
 
 /// A session as it stands.
@@ -59,6 +63,9 @@ pub(crate) struct BrowserSession {
     pub(crate) sid: Uuid,
     pub(crate) user: UserId,
     pub(crate) authenticated_at_ms: i64,
+    /// The issuer that vouched for the user, if it was not Hilum itself.
+    pub(crate) idp: Option<String>,
+    proven_elsewhere_at_ms: Option<i64>,
     created_at_ms: i64,
     used_at_ms: i64,
     expires_at_ms: i64,
@@ -68,6 +75,12 @@ impl BrowserSession {
     /// Whether it still holds.
     pub(crate) const fn is_live(&self, now_ms: i64) -> bool {
         self.expires_at_ms > now_ms
+    }
+
+    /// When the user proved who they are: a provider may have known it for long when it vouched for them here.
+    pub(crate) fn proven_at_ms(&self) -> i64 {
+        self.proven_elsewhere_at_ms
+            .map_or(self.authenticated_at_ms, |at_ms| at_ms.min(self.authenticated_at_ms))
     }
 
     /// Whether its use is worth a line.

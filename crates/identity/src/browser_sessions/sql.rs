@@ -14,10 +14,16 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE browser_session (
     CREATE TABLE browser_session_client (
         token_hash TEXT NOT NULL, app_id TEXT NOT NULL, PRIMARY KEY (token_hash, app_id))";
 
-const BY_HASH: Sql = "SELECT sid, user_id, authenticated_at_ms, created_at_ms, used_at_ms, expires_at_ms
+/// Who vouched for the user, and when they proved themselves there.
+pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE browser_session ADD COLUMN idp TEXT;
+    ALTER TABLE browser_session ADD COLUMN proven_elsewhere_at_ms BIGINT";
+
+const BY_HASH: Sql = "SELECT sid, user_id, authenticated_at_ms, created_at_ms, used_at_ms, expires_at_ms,
+    idp, proven_elsewhere_at_ms
     FROM browser_session WHERE token_hash = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO browser_session (token_hash, sid, tenant_id, user_id, authenticated_at_ms,
-    created_at_ms, used_at_ms, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$6,$7)";
+    created_at_ms, used_at_ms, expires_at_ms, idp, proven_elsewhere_at_ms)
+    VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9)";
 const TOUCH: Sql = "UPDATE browser_session SET used_at_ms = $2, expires_at_ms = $3 WHERE token_hash = $1";
 const END: Sql = "DELETE FROM browser_session WHERE token_hash = $1";
 const END_CLIENTS: Sql = "DELETE FROM browser_session_client WHERE token_hash = $1";
@@ -51,6 +57,8 @@ pub(crate) async fn by_hash(
         created_at_ms: row.int(3)?,
         used_at_ms: row.int(4)?,
         expires_at_ms: row.int(5)?,
+        idp: row.opt_text(6)?,
+        proven_elsewhere_at_ms: row.opt_int(7)?,
     }))
 }
 
@@ -68,6 +76,8 @@ pub(crate) async fn insert(
         new.authenticated_at_ms.into(),
         at_ms.into(),
         expires_at_ms.into(),
+        new.idp.clone().into(),
+        new.proven_elsewhere_at_ms.into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }

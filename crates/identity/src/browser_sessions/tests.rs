@@ -12,6 +12,8 @@ fn new(n: u128) -> NewBrowserSession {
         sid: Uuid::from_u128(n),
         user: UserId::new(Uuid::from_u128(1)),
         authenticated_at_ms: 0,
+        idp: None,
+        proven_elsewhere_at_ms: None,
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) async fn user(run: &mut Run<'_>, at: usize) -> Result<(), Trouble> {
     let after = properties(&found.merged(&document.members)?, &tenant.domain);
     if !super::plan::differences(&before, &after).is_empty() {
         let members = document.members.clone();
-        let change = PreparedChange { id: id.clone(), members, password: None, must_change: None };
+        let change =
+            PreparedChange { id: id.clone(), members, password: None, identities: None, must_change: None };
         users::update(run.tx, &tenant, &change, &run.means.stamp).await?;
     }
     run.finish(document, &id, Some(before), after, Vec::new()).await

@@ -1,7 +1,7 @@
 //! `/users`.
 
 use futures::FutureExt as _;
-use hilum_kernel::ObjectId;
+use hilum_kernel::{ObjectId, UserId};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,11 @@ use super::{
     access::Owned,
     directory_objects::{self, Asked, Walk},
 };
-use crate::{User, users};
+use crate::{
+    User,
+    upstream::{FederatedIdentity, Links},
+    users,
+};
 
 /// Reading users. A directory for health data is not open to everybody in it: unlike in Entra, a user needs a role.
 pub(super) const READ: Access = Access {
@@ -155,7 +159,9 @@ async fn list(call: Call) -> Result<Answer, GraphError> {
     let query = call.list_query(&users::COLLECTION)?;
     let domain = call.identity.tenant().await?.domain.clone();
     let page = call.identity.page_users(&query).await?;
-    Ok(Answer::page("users", page.map(|user| shown(&call, &user, &domain))))
+    let ids: Vec<UserId> = page.items.iter().map(|user| user.id).collect();
+    let links = links(&call, &ids).await?;
+    Ok(Answer::page("users", page.map(|user| shown(&call, &user, (&domain, &links)))))
 }
 
 async fn get(call: Call) -> Result<Answer, GraphError> {
@@ -167,12 +173,22 @@ async fn get(call: Call) -> Result<Answer, GraphError> {
 /// A user as the call selects it.
 pub(super) async fn answer(call: &Call, user: &User) -> Result<Answer, GraphError> {
     let domain = &call.identity.tenant().await?.domain;
-    Ok(Answer::object("users/$entity", shown(call, user, domain)))
+    let links = links(call, &[user.id]).await?;
+    Ok(Answer::object("users/$entity", shown(call, user, (domain, &links))))
+}
+
+/// The identities elsewhere of these users, where they are asked for.
+async fn links(call: &Call, users: &[UserId]) -> Result<Links, GraphError> {
+    let wanted = call.selects_by_name("identities") || call.selects_by_name("*");
+    Ok(if wanted { call.identity.identities_of(users).await? } else { Links::new() })
 }
 
 /// Graph shows few properties unless they are selected.
-fn shown(call: &Call, user: &User, domain: &str) -> Value {
+fn shown(call: &Call, user: &User, (domain, links): (&str, &Links)) -> Value {
     let mut all = users::whole_shape(user, domain);
+    if let (Some(Value::Array(identities)), Some(links)) = (all.get_mut("identities"), links.get(&user.id)) {
+        identities.extend(links.iter().map(FederatedIdentity::json));
+    }
     if call.options.select.is_empty() {
         all.retain(|name, _| users::DEFAULT_SELECT.contains(&name.as_str()));
     }
@@ -182,7 +198,7 @@ fn shown(call: &Call, user: &User, domain: &str) -> Value {
 async fn create(call: Call) -> Result<Answer, GraphError> {
     let user = call.identity.create_user_of(&call.actor, call.body.object()?).await?;
     let domain = &call.identity.tenant().await?.domain;
-    Ok(Answer::created("users/$entity", shown(&call, &user, domain)))
+    Ok(Answer::created("users/$entity", shown(&call, &user, (domain, &Links::new()))))
 }
 
 async fn update(call: Call) -> Result<Answer, GraphError> {
@@ -198,7 +214,8 @@ pub(super) async fn change(
 ) -> Result<Answer, GraphError> {
     let user = call.identity.change_user_of(&call.actor, id, members).await?;
     let domain = &call.identity.tenant().await?.domain;
-    Ok(call.changed("users/$entity", shown(call, &user, domain)))
+    let links = links(call, &[user.id]).await?;
+    Ok(call.changed("users/$entity", shown(call, &user, (domain, &links))))
 }
 
 async fn delete(call: Call) -> Result<Answer, GraphError> {

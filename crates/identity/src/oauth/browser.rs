@@ -124,6 +124,8 @@ impl<'a> Visit<'a> {
             sid: identity.0.random.uuid(),
             user: signed_in.user.id,
             authenticated_at_ms: signed_in.at_ms,
+            idp: signed_in.voucher.as_ref().map(|voucher| voucher.issuer.clone()),
+            proven_elsewhere_at_ms: signed_in.voucher.as_ref().and_then(|voucher| voucher.proven_at_ms),
         };
         let input = (identity.tenant().await?.id, new, self.sent.take(), identity.0.clock.now_ms());
         let begun = identity.0.db.write(input, |tx, (tenant, new, before, at_ms)| {

@@ -58,7 +58,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 28] = [
+const PATHS: [&str; 29] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -76,6 +76,7 @@ const PATHS: [&str; 28] = [
     "/{tenant}/v2.0/adminconsent",
     "/{tenant}/adminconsent",
     "/common/login",
+    "/common/federation/oauth2/{provider}",
     "/{tenant}/oauth2/v2.0/logout",
     "/{tenant}/oauth2/logout",
     "/common/signout",
@@ -96,7 +97,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 28] = [
+    let handlers: [MethodRouter<Identity>; 29] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -114,6 +115,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         get(authorize::admin_consent_v2),
         get(authorize::admin_consent_v1),
         post(authorize::login),
+        get(authorize::federated),
         get(logout::get).post(logout::post),
         get(logout::get).post(logout::post),
         post(logout::confirmed),

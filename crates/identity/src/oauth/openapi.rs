@@ -23,6 +23,7 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/v2.0/adminconsent": admin_consent("adminConsentV2"),
             "/{tenant}/adminconsent": admin_consent("adminConsentV1"),
             "/common/login": login(),
+            "/common/federation/oauth2/{provider}": federated(),
             "/{tenant}/oauth2/v2.0/logout": logout("logoutV2"),
             "/{tenant}/oauth2/logout": logout("logoutV1"),
             "/common/signout": confirmed_logout(),
@@ -67,7 +68,7 @@ fn read(id: &str, summary: &str) -> Value {
 }
 
 /// What an authorization request may hold besides what it asks for.
-const AUTHORIZATION_FIELDS: [&str; 15] = [
+const AUTHORIZATION_FIELDS: [&str; 16] = [
     "client_id",
     "response_type",
     "redirect_uri",
@@ -76,6 +77,7 @@ const AUTHORIZATION_FIELDS: [&str; 15] = [
     "nonce",
     "prompt",
     "login_hint",
+    "domain_hint",
     "id_token_hint",
     "sid",
     "max_age",
@@ -156,6 +158,32 @@ fn login() -> Value {
                 "400": { "description": "The password is wrong, or the request cannot be answered.", "content": { "text/html": {} } },
                 "403": { "description": "The form came from elsewhere, or the person may not.", "content": { "text/html": {} } },
                 "429": { "description": "Too many failures.", "content": { "text/html": {} } }
+            }
+        }
+    })
+}
+
+fn federated() -> Value {
+    let names = ["code", "state", "iss", "error"];
+    let query: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
+        .collect();
+    json!({
+        "parameters": [{
+            "name": "provider", "in": "path", "required": true, "schema": { "type": "string" },
+            "description": "The provider's ID in the configuration."
+        }],
+        "get": {
+            "operationId": "federatedSignIn",
+            "summary": "A provider elsewhere sends a person back who signed in there",
+            "parameters": query,
+            "responses": {
+                "200": { "description": "The page of the next step.", "content": { "text/html": {} } },
+                "303": { "description": "The answer, or the error, for the client." },
+                "400": { "description": "The answer cannot be verified, or came before.", "content": { "text/html": {} } },
+                "403": { "description": "The answer is another browser's, or belongs to no user here.", "content": { "text/html": {} } },
+                "502": { "description": "The provider does not answer.", "content": { "text/html": {} } }
             }
         }
     })

@@ -3,7 +3,7 @@
 use hilum_pages::{Message, Texts};
 use http::StatusCode;
 
-use crate::{sign_in::SignInError, users::PasswordFault};
+use crate::{sign_in::SignInError, upstream::UpstreamError, users::PasswordFault};
 
 /// A refused sign-in in words for people.
 pub(crate) fn refused(texts: Texts, error: &SignInError) -> (StatusCode, String) {
@@ -31,4 +31,47 @@ fn unfit(texts: Texts, fault: PasswordFault) -> Message<'static> {
         PasswordFault::Common => texts.text("sign-in-refused-common"),
         PasswordFault::Same => texts.text("sign-in-refused-same"),
     }
+}
+
+/// A sign-in elsewhere that came to nothing, in words for people.
+pub(crate) fn refused_elsewhere(texts: Texts, error: &UpstreamError) -> (StatusCode, String) {
+    use UpstreamError as Error;
+    let (status, text) = match error {
+        Error::UnknownProvider => (StatusCode::BAD_REQUEST, texts.text("elsewhere-unknown")),
+        Error::Away(name) => (StatusCode::BAD_GATEWAY, texts.text("elsewhere-away").with("provider", name)),
+        Error::Busy(name) => {
+            (StatusCode::SERVICE_UNAVAILABLE, texts.text("elsewhere-busy").with("provider", name))
+        }
+        Error::Denied(name) => {
+            (StatusCode::BAD_REQUEST, texts.text("elsewhere-denied").with("provider", name))
+        }
+        Error::Refused(name) => {
+            (StatusCode::BAD_REQUEST, texts.text("elsewhere-refused").with("provider", name))
+        }
+        Error::NotProven(name) => {
+            (StatusCode::BAD_REQUEST, texts.text("elsewhere-not-proven").with("provider", name))
+        }
+        Error::NotFresh(name) => {
+            (StatusCode::BAD_REQUEST, texts.text("elsewhere-not-fresh").with("provider", name))
+        }
+        Error::NotLinked { name, issuer, subject } => (
+            StatusCode::FORBIDDEN,
+            texts
+                .text("elsewhere-not-linked")
+                .with("provider", name)
+                .with("issuer", issuer)
+                .with("subject", subject),
+        ),
+        Error::ExplicitOnly { name, issuer, subject } => (
+            StatusCode::FORBIDDEN,
+            texts
+                .text("elsewhere-explicit-only")
+                .with("provider", name)
+                .with("issuer", issuer)
+                .with("subject", subject),
+        ),
+        Error::Disabled => (StatusCode::FORBIDDEN, texts.text("elsewhere-disabled")),
+        Error::Unavailable(_) => (StatusCode::INTERNAL_SERVER_ERROR, texts.text("elsewhere-unavailable")),
+    };
+    (status, format!("AADSTS{}: {text}", error.code()))
 }

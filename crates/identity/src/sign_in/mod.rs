@@ -23,6 +23,7 @@ use crate::{
         passwords::{self, HashedPassword},
     },
     oauth::Throttle,
+    upstream::Voucher,
     users::{self, PasswordFault},
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Origin {
 pub(crate) struct SignedIn {
     pub(crate) user: User,
     pub(crate) at_ms: i64,
+    /// The provider that vouches for it, if another one does.
+    pub(crate) voucher: Option<Voucher>,
 }
 
 /// Why a sign-in is refused.
@@ -177,7 +180,7 @@ impl Identity {
             .boxed()
         });
         let outcome = match replaced.await? {
-            Some(at_ms) => Ok(SignedIn { user, at_ms }),
+            Some(at_ms) => Ok(SignedIn { user, at_ms, voucher: None }),
             None => Err((Some(user.id), SignInError::WrongCredentials)),
         };
         self.noted(outcome, origin).await
@@ -198,7 +201,7 @@ impl Identity {
             })
             .await;
         match confirmed {
-            Ok(true) => Ok(SignedIn { user, at_ms }),
+            Ok(true) => Ok(SignedIn { user, at_ms, voucher: None }),
             Ok(false) => Err(failed(SignInError::WrongCredentials)),
             Err(error) => Err(failed(error.into())),
         }

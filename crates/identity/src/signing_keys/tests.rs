@@ -79,6 +79,7 @@ async fn another_master_key_is_told_at_once() {
             master_key: MasterKey::generate(&SeededRandom::new(8)),
             audit: AuditLog::start(fixture.test_db.db.clone(), fixture.clock.clone(), &fixture.tasks),
             federated_issuers: FederatedIssuers::new(),
+            identity_providers: Vec::new(),
             settings: Settings {
                 origin: ORIGIN.into(),
                 identifier_uris: crate::IdentifierUriPolicy::default(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{User, UserDetails, insert, keep_an_administrator, locked, sql};
 use crate::{
     DeletedKind, DeletedObject, IdentityError, Stamp, credentials::passwords, deleted, grants, groups,
-    owners, privileges, role_assignments,
+    owners, privileges, role_assignments, upstream,
 };
 
 /// The row of a deleted user.
@@ -81,6 +81,7 @@ pub(crate) async fn forget(tx: &mut WriteTx, id: ObjectId) -> Result<(), Identit
     groups::forget(tx, id).await?;
     owners::forget_owner(tx, id).await?;
     passwords::delete(tx, UserId::new(id.uuid())).await?;
+    upstream::forget(tx, UserId::new(id.uuid())).await?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use crate::{
     applications::Comparison,
     credentials::passwords::{self as hashes, HashedPassword},
     directory_roles::{self, DirectoryRole},
-    privileges,
+    privileges, upstream,
 };
 
 pub(crate) use deletion::{delete, forget, restore, view_deleted};
@@ -33,7 +33,7 @@ pub(crate) use details::{DEFAULT_SELECT, shape, whole_shape};
 pub use details::{UserDetails, UserType};
 pub(crate) use list::{COLLECTION, page};
 pub(crate) use passwords::{
-    check as check_password_rules, confirm_sign_in, replace_own as replace_own_password,
+    check as check_password_rules, confirm_sign_in, replace_own as replace_own_password, signed_in_elsewhere,
 };
 pub(crate) use rules::{PasswordFault, check_nickname};
 #[cfg(test)]
@@ -111,6 +111,8 @@ pub enum UserFilter {
     Id(UserId),
     /// The one with this name, in any case.
     UserPrincipalName(String),
+    /// Those with this e-mail address, in any case.
+    Mail(String),
     /// Those with this display name, in any case.
     DisplayName(String),
     /// Those whose display name starts so, in any case.
@@ -330,6 +332,8 @@ pub(crate) struct PreparedChange {
     pub(crate) id: String,
     pub(crate) members: Map<String, Value>,
     pub(crate) password: Option<HashedPassword>,
+    /// The identities elsewhere that the user is to have.
+    pub(crate) identities: Option<Vec<upstream::Wanted>>,
     /// `forceChangePasswordNextSignIn` without a new password.
     pub(crate) must_change: Option<bool>,
 }
@@ -346,6 +350,10 @@ pub(crate) async fn update(
     let mut user = before.merged(&change.members)?;
     rules::check(&user, tenant)?;
     sql::update(tx, tenant.id, &user).await?;
+    let unlinked = match &change.identities {
+        Some(wanted) => upstream::replace(tx, tenant.id, (user.id, wanted), stamp).await?,
+        None => false,
+    };
     if let Some(password) = &change.password {
         hashes::store(tx, user.id, password, stamp.at_ms).await?;
         let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
@@ -353,10 +361,16 @@ pub(crate) async fn update(
     } else if let Some(must_change) = change.must_change {
         sql::set_must_change(tx, user.id, must_change).await?;
     }
+    // Whoever got in by what is gone now, or is kept out from now on, is out of the sessions of before, too.
+    if change.password.is_none() && (unlinked || (before.account_enabled && !user.account_enabled)) {
+        let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+        user.sessions_valid_from = crate::timestamp(ended_ms);
+    }
     let detail = match (&change.password, change.members.is_empty()) {
         (Some(_), true) => "password reset".to_owned(),
         (password, _) => {
-            let names: Vec<&str> = change.members.keys().map(String::as_str).collect();
+            let mut names: Vec<&str> = change.members.keys().map(String::as_str).collect();
+            names.extend(change.identities.as_ref().map(|_| "identities"));
             let reset = if password.is_some() { ", password reset" } else { "" };
             format!("updated {}{reset}", names.join(" "))
         }
@@ -459,6 +473,16 @@ pub(crate) async fn lookup(
         Err(_) => UserFilter::UserPrincipalName(id.to_owned()),
     };
     Ok(sql::list(tx, tenant, &filter, Some(1)).await?.pop())
+}
+
+/// At most so many users that fit.
+pub(crate) async fn filtered(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    filter: &UserFilter,
+    most: usize,
+) -> Result<Vec<User>, IdentityError> {
+    sql::list(tx, tenant, filter, Some(most)).await
 }
 
 /// As [`lookup`], for callers that cannot go on without it.

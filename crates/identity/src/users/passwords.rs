@@ -10,7 +10,7 @@ use super::{NewPassword, PasswordFault, PreparedChange, User, locked, required, 
 use crate::{
     Identity, IdentityError, Stamp,
     credentials::passwords::{self as hashes, HashedPassword},
-    privileges,
+    privileges, upstream,
 };
 
 /// What `passwordProfile` said.
@@ -103,6 +103,18 @@ pub(crate) async fn confirm_sign_in(
     Ok(true)
 }
 
+/// Notes a sign-in that another provider vouches for, under the same lock: what ends sessions afterwards ends that one, too.
+pub(crate) async fn signed_in_elsewhere(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    id: UserId,
+    at_ms: i64,
+) -> Result<User, IdentityError> {
+    let user = locked(tx, tenant, &id.to_string()).await?;
+    sql::signed_in(tx, user.id, at_ms.max(user.sessions_valid_from.as_millisecond())).await?;
+    Ok(user)
+}
+
 /// Stores a password that its user chose, in place of the one that was verified. Ends all sessions, and tells since when
 /// new ones hold. Nothing when that password is not the user's any more: a reset in between wins.
 pub(crate) async fn replace_own(
@@ -132,13 +144,27 @@ impl Identity {
         profile: PasswordProfile,
     ) -> Result<PreparedChange, IdentityError> {
         let PasswordProfile { password, must_change } = profile;
+        let mut members = members;
+        let identities = members.remove("identities").as_ref().map(upstream::parse_identities).transpose()?;
         let Some(password) = password else {
-            return Ok(PreparedChange { id: id.to_owned(), members, password: None, must_change });
+            return Ok(PreparedChange {
+                id: id.to_owned(),
+                members,
+                password: None,
+                identities,
+                must_change,
+            });
         };
         check(&password, &self.find_user(id).await?)?;
         // As in Graph, a password that somebody else sets must be changed unless the profile says no.
         let hashed = self.hash_password(password, must_change.unwrap_or(true)).await?;
-        Ok(PreparedChange { id: id.to_owned(), members, password: Some(hashed), must_change: None })
+        Ok(PreparedChange {
+            id: id.to_owned(),
+            members,
+            password: Some(hashed),
+            identities,
+            must_change: None,
+        })
     }
 
     /// Changes a user's own password, who proves to know the present one. Ends all sessions.

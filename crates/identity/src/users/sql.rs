@@ -124,6 +124,9 @@ pub(crate) async fn list(
         UserFilter::UserPrincipalName(name) => {
             statement.push(" AND user_principal_name_folded = ").bind(folded(name));
         }
+        UserFilter::Mail(mail) => {
+            statement.push(" AND mail_folded = ").bind(folded(mail));
+        }
         UserFilter::DisplayName(name) => {
             statement.push(" AND display_name_folded = ").bind(folded(name));
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     checks::{Asking, Refusal, Request},
+    parameters::Parameters,
     prompt::Prompt,
 };
 use crate::{
@@ -22,6 +23,24 @@ use crate::{
 pub(super) enum Target {
     Client(Asking),
     Own(OwnPage),
+}
+
+impl Target {
+    /// What the request says of itself; a page of our own says nothing.
+    pub(super) fn parameters(&self) -> Parameters {
+        match self {
+            Self::Client(asking) => asking.parameters.clone(),
+            Self::Own(_) => Parameters::default(),
+        }
+    }
+
+    /// The provider elsewhere that the client wants its people to be sent to.
+    pub(super) fn provider<'a>(&self, identity: &'a Identity) -> Option<&'a str> {
+        match self {
+            Self::Client(asking) => identity.hinted_provider(asking.parameters.get("domain_hint")?),
+            Self::Own(_) => None,
+        }
+    }
 }
 
 /// A page of Hilum's own for people who are signed in. Where it is, is ours to say: nothing of it is read from a URL.

@@ -16,6 +16,7 @@ use super::{
     parameters::Parameters,
     response::see_other,
     steps::{Flow, Steps},
+    upstream::Pending,
 };
 use crate::{
     Identity,
@@ -194,10 +195,7 @@ pub(crate) async fn login(
     if flow.is_expired(identity.0.clock.now_ms()) {
         return failed(&visit, &OAuthError::FlowExpired);
     }
-    let caller = match &flow.target {
-        Target::Client(asking) => caller(&asking.parameters, &context),
-        Target::Own(_) => caller(&Parameters::default(), &context),
-    };
+    let caller = caller(&flow.target.parameters(), &context);
     Steps { visit, caller, live }.step(flow, &form).await
 }
 
@@ -210,6 +208,31 @@ pub(in crate::oauth) async fn sign_in_to(visit: Visit<'_>, page: OwnPage) -> Res
     let caller = caller(&Parameters::default(), visit.context);
     let flow = Flow::new(Target::Own(page), &visit, visit.identity.0.clock.now_ms());
     Steps { visit, caller, live }.open(flow).await
+}
+
+/// `GET /common/federation/oauth2/{provider}`: a provider sends the browser back.
+pub(crate) async fn federated(
+    State(identity): State<Identity>,
+    Path(provider): Path<String>,
+    context: RequestContext,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
+) -> Response {
+    let visit = Visit::of(&identity, &context, &headers);
+    let query = query.unwrap_or_default();
+    let read = async {
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(OAuthError::TooLarge);
+        }
+        let form = Form::parse(query.as_bytes())?;
+        let pending = Pending::take(&visit, &provider, &form).await?;
+        Ok((form, visit.live().await?, pending))
+    };
+    let (form, live, pending) = match read.await {
+        Ok(read) => read,
+        Err(error) => return failed(&visit, &error),
+    };
+    let caller = caller(&pending.flow.target.parameters(), &context);
+    Steps { visit, caller, live }.come_back(pending, &form).await
 }
 
 /// An end that no step of the page mends.

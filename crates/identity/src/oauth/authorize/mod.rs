@@ -20,6 +20,7 @@ mod redirect_uri;
 mod response;
 mod sql;
 mod steps;
+mod upstream;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -27,7 +28,9 @@ pub(super) mod tests;
 pub(super) use checks::usable_client;
 pub(crate) use code::{Code, Redeemed, Redemption, redeem};
 pub(super) use goal::OwnPage;
-pub(crate) use http::{admin_consent_v1, admin_consent_v2, get_v1, get_v2, login, post_v1, post_v2};
+pub(crate) use http::{
+    admin_consent_v1, admin_consent_v2, federated, get_v1, get_v2, login, post_v1, post_v2,
+};
 pub(super) use http::{failed, sign_in_to};
 pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
 pub(super) use response::{location, see_other};

@@ -13,6 +13,8 @@ pub(super) struct SignInPage<'a> {
     pub(super) frame: Frame,
     pub(super) application: &'a str,
     pub(super) user_name: &'a str,
+    /// IDs and names of the providers that one may sign in through instead.
+    pub(super) providers: Vec<(&'a str, &'a str)>,
     /// Whether a client waits for an answer, be it that the person does not want to.
     pub(super) has_way_back: bool,
 }

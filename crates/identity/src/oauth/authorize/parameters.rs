@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::oauth::{error::OAuthError, form::Form};
 
 /// Name and longest value. MSAL JS packs its own state and the application's into `state`.
-const KNOWN: [(&str, usize); 22] = [
+const KNOWN: [(&str, usize); 23] = [
     ("client_id", 64),
     ("response_type", 64),
     ("redirect_uri", 512),
@@ -18,6 +18,7 @@ const KNOWN: [(&str, usize); 22] = [
     ("nonce", 1024),
     ("prompt", 64),
     ("login_hint", 512),
+    ("domain_hint", 253),
     ("id_token_hint", 16 * 1024),
     ("sid", 64),
     ("max_age", 16),

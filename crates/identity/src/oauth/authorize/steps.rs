@@ -59,7 +59,7 @@ pub(super) enum Page {
 impl Page {
     fn offers(&self, step: &str) -> bool {
         match self {
-            Self::SignIn => matches!(step, "sign-in" | "cancel"),
+            Self::SignIn => matches!(step, "sign-in" | "elsewhere" | "cancel"),
             Self::NewPassword => step == "password",
             Self::Account => step == "account",
             Self::Consent(_) => step == "consent",
@@ -142,6 +142,7 @@ impl Steps<'_> {
         }
         match (step, &goal) {
             ("sign-in", _) => self.sign_in(&goal, flow, form).await,
+            ("elsewhere", _) => self.leave(&goal, flow, form.get("provider").unwrap_or_default()).await,
             ("password", _) => self.new_password(&goal, flow, form).await,
             ("account", _) if form.get("account") == Some("this") => {
                 // The session may have become too old for the request meanwhile.
@@ -171,6 +172,9 @@ impl Steps<'_> {
                 && (prompt.none || (flow.chosen && other))
             {
                 return self.back_with(&request.back, &OAuthError::LoginRequired);
+            }
+            if let Some(provider) = flow.target.provider(self.visit.identity) {
+                return self.leave(goal, flow, provider).await;
             }
             let hint = prompt.login_hint.as_deref().unwrap_or_default();
             return self.sign_in_page(StatusCode::OK, goal, &flow, (None, hint));
@@ -204,10 +208,7 @@ impl Steps<'_> {
             .as_deref()
             .is_some_and(|hint| hint.contains('@') && !hint.eq_ignore_ascii_case(name));
         let other_session = prompt.sid.as_ref().is_some_and(|sid| *sid != live.session.sid.to_string());
-        !prompt.login
-            && !other
-            && !other_session
-            && !prompt.is_too_old(live.session.authenticated_at_ms, now_ms)
+        !prompt.login && !other && !other_session && !prompt.is_too_old(live.session.proven_at_ms(), now_ms)
     }
 
     async fn sign_in(&mut self, goal: &Goal, flow: Flow, form: &Form<'_>) -> Response {
@@ -246,7 +247,7 @@ impl Steps<'_> {
         }
     }
 
-    async fn signed_in(&mut self, goal: &Goal, mut flow: Flow, signed_in: &SignedIn) -> Response {
+    pub(super) async fn signed_in(&mut self, goal: &Goal, mut flow: Flow, signed_in: &SignedIn) -> Response {
         match self.visit.begin_session(signed_in).await {
             Ok(live) => self.live = Some(live),
             Err(error) => return failed(&self.visit, &error),
@@ -256,13 +257,13 @@ impl Steps<'_> {
         self.proceed(goal, flow).await
     }
 
-    fn origin(&self, goal: &Goal) -> Origin {
+    pub(super) fn origin(&self, goal: &Goal) -> Origin {
         Origin { address: self.caller.address, correlation: self.caller.correlation, app_id: goal.app_id() }
     }
 
     // --- answers ---
 
-    fn turned_away(&self, refusal: Refusal) -> Response {
+    pub(super) fn turned_away(&self, refusal: Refusal) -> Response {
         match refusal {
             Refusal::Page(error) => failed(&self.visit, &error),
             Refusal::Client(back, error) => self.back_with(&back, &error),
@@ -315,7 +316,7 @@ impl Steps<'_> {
         }
     }
 
-    fn sign_in_page(
+    pub(super) fn sign_in_page(
         &self,
         status: StatusCode,
         goal: &Goal,
@@ -323,10 +324,15 @@ impl Steps<'_> {
         (error, user_name): (Option<String>, &str),
     ) -> Response {
         let (application, has_way_back) = (goal.name(), matches!(goal, Goal::Client(_)));
-        self.page((status, goal.leads()), (flow, Page::SignIn, error), |frame| SignInPage {
+        let providers = &self.visit.identity.0.providers;
+        let providers: Vec<_> = providers.iter().map(|one| (one.id(), one.name())).collect();
+        // A button may lead to a provider.
+        let leads = if providers.is_empty() { goal.leads() } else { Leads::ToClient };
+        self.page((status, leads), (flow, Page::SignIn, error), |frame| SignInPage {
             frame,
             application,
             user_name,
+            providers,
             has_way_back,
         })
     }

@@ -6,6 +6,7 @@ mod leaving;
 mod prompts;
 mod redeeming;
 mod shown;
+mod upstream;
 
 use std::collections::BTreeMap;
 
