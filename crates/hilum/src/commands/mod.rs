@@ -36,6 +36,7 @@ mod signed_in;
 mod sp;
 mod table;
 mod user;
+mod user_identity;
 pub(crate) mod values;
 
 #[cfg(test)]

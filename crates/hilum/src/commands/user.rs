@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Answer, Context, Failure,
     directory::{DirectoryClient, quoted, shown, text},
-    find, group, list,
+    find, group, list, user_identity,
 };
 
 #[derive(Debug, Subcommand)]
@@ -24,13 +24,16 @@ pub(crate) enum UserCommand {
     Delete(Id),
     /// List the groups that the user is a member of, also through other groups.
     GetMemberGroups(MemberGroupsArgs),
+    /// Identities at other providers that sign in as the user.
+    #[command(subcommand)]
+    Identity(user_identity::IdentityCommand),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Id {
     /// User principal name or object ID.
     #[arg(long, visible_alias = "upn-or-object-id")]
-    id: String,
+    pub(super) id: String,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +130,7 @@ async fn on(context: &Context, client: &DirectoryClient, command: UserCommand) -
             client.delete(&find::user_path(text(&found, "id"))).await?;
             Ok(None)
         }
+        UserCommand::Identity(command) => user_identity::run(client, command).await,
         UserCommand::GetMemberGroups(arguments) => {
             let found = find::user(client, &arguments.id.id).await?;
             let path = find::user_path(text(&found, "id"));
