@@ -12,6 +12,15 @@ import { startSite } from "../support/site.mjs";
 const DICOM = "https://dicom.healthcareapis.azure.com";
 const READ_WRITE = "e69ab058-b8ae-4c0f-b687-5d97888ddccb=Scope";
 
+// A provider that does not answer: its button is on every sign-in page.
+const AWAY = `[[identity.providers]]
+id = "hospital"
+name = "Hospital account"
+issuer = "https://localhost:9/realms/hospital"
+client_id = "hilum"
+linking = "existing"
+`;
+
 let site;
 let server;
 let chromium;
@@ -22,7 +31,7 @@ let complaints;
 
 before(async () => {
   site = await startSite({ "/callback": "<!doctype html><title>Back</title>" });
-  server = await startServer();
+  server = await startServer({ config: AWAY });
   appId = addWebApplication(server, [`${site.origin}/callback`]);
   chromium = await startChromium(server.ca);
 });
@@ -150,6 +159,13 @@ test("errors", async () => {
     await page.goto(url(wrong));
     await inspect(page, JSON.stringify(wrong));
   }
+});
+
+test("another provider that is away", async () => {
+  await page.goto(url());
+  await press(page, () => form(page, "elsewhere").locator("button").click());
+  await inspect(page, "the provider is away");
+  assert.ok(page.url().startsWith(server.url), "nobody was sent anywhere");
 });
 
 test("what is wrong would be seen", async () => {
