@@ -28,6 +28,12 @@ actions! {
     TokenRefused = "identity.token.refused";
     /// A user signed in, or tried to.
     SignedIn = "identity.sign-in";
+    /// A user showed a second factor, or tried to.
+    SecondFactor = "identity.second-factor";
+    /// An authentication method or recovery codes of a user were registered or removed.
+    AuthenticationMethodChanged = "identity.authentication-method.changed";
+    /// Who has to show a second factor was changed.
+    PolicyChanged = "identity.policy.changed";
     /// A user signed out of a browser.
     SignedOut = "identity.sign-out";
     /// A user was sent back to a client that asked for a sign-in, with what it asked for or without.

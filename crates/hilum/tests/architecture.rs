@@ -42,6 +42,7 @@ const AXUM: &[&str] = &[
     // Pages for people: the browser's cookies, the way from page to page and back to the client.
     "identity/src/oauth/browser.rs",
     "identity/src/oauth/authorize/consent_steps.rs",
+    "identity/src/oauth/authorize/second_factor.rs",
     "identity/src/oauth/authorize/steps.rs",
     "identity/src/oauth/authorize/response.rs",
     "identity/src/oauth/authorize/upstream.rs",

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    AddedSecret, AppRole, AppRoleAssignment, Application, CertificateInfo, Group, NamedAssignment,
-    PermissionGrant, PermissionScope, RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind,
-    RoleOrigin, SecretInfo, ServicePrincipal, SigningKeyInfo, User, credentials::custom_key_identifier,
+    AddedSecret, AppRole, AppRoleAssignment, Application, AuthenticationMethod, AuthenticationMethods,
+    CertificateInfo, Group, NamedAssignment, PermissionGrant, PermissionScope, RequiredResourceAccess,
+    RoleAssignment, RoleDefinition, RoleKind, RoleOrigin, SecondFactorPolicy, SecretInfo, ServicePrincipal,
+    SigningKeyInfo, User, credentials::custom_key_identifier,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -308,6 +309,26 @@ pub fn signing_key(key: &SigningKeyInfo) -> Value {
         "state": key.state.as_str(),
         "thumbprint": hilum_jose::base64url_decode(&key.kid).map(|bytes| hex_upper(&bytes)).unwrap_or_default(),
     })
+}
+
+/// What a user has registered, as Graph's `authentication/methods` lists it, and how many recovery codes are left.
+pub fn authentication_methods(known: &AuthenticationMethods) -> Value {
+    let method = |method: &AuthenticationMethod| {
+        json!({
+            "@odata.type": format!("#microsoft.graph.{}AuthenticationMethod", method.kind.as_str()),
+            "createdDateTime": date_time(method.created_at),
+            "displayName": method.display_name,
+            "id": method.id,
+            "lastUsedDateTime": method.last_used_at.map(date_time),
+        })
+    };
+    let methods: Vec<Value> = known.methods.iter().map(method).collect();
+    json!({ "methods": methods, "recoveryCodesLeft": known.recovery_codes_left })
+}
+
+/// Who has to show a second factor.
+pub fn second_factor_policy(policy: &SecondFactorPolicy) -> Value {
+    json!({ "applications": policy.applications, "roles": policy.roles, "users": policy.users.as_str() })
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 //! tokens alone; nothing here names the data they guard.
 
 mod applications;
+mod authentication_methods;
 mod browser_sessions;
+mod conditional_access;
 mod credentials;
 mod declarative;
 mod deleted;
@@ -62,6 +64,8 @@ pub use applications::{
     PreAuthorizedApplication, PrincipalLock, RedirectUriSetting, Redirects, RequiredResourceAccess,
     ResourceAccess, SignInAudience, Upserted, Web,
 };
+pub use authentication_methods::{AuthenticationMethod, AuthenticationMethods, MethodKind};
+pub use conditional_access::{SecondFactorChange, SecondFactorFor, SecondFactorPolicy};
 pub use credentials::{
     AddedCertificate, AddedSecret, CertificateInfo, CredentialHolder, CredentialKind, CredentialOwner, Keep,
     KeyCredential, NewCertificate, NewSecret, SecretInfo,
@@ -181,6 +185,8 @@ pub(crate) struct Inner {
     pub(crate) page_key: MasterKey,
     /// Keys the pairwise subjects of tokens.
     pub(crate) subject_key: MasterKey,
+    /// Seals the secrets of authenticator apps, and keys recovery codes.
+    pub(crate) method_key: MasterKey,
     /// Guards sign-ins with a password.
     pub(crate) sign_in: sign_in::Guard,
     /// Device flows started, per client and address.
@@ -220,6 +226,7 @@ impl Identity {
             session_key: parts.master_key.derive("identity refresh sessions v1")?,
             page_key: parts.master_key.derive("identity sign-in pages v1")?,
             subject_key: parts.master_key.derive("identity pairwise subjects v1")?,
+            method_key: parts.master_key.derive("identity authentication methods v1")?,
             sign_in: sign_in::Guard::default(),
             device_starts: oauth::Throttle::default(),
             device_guesses: oauth::Throttle::default(),

@@ -3,9 +3,9 @@
 use hilum_storage::db::{Migration, Migrations};
 
 use crate::{
-    applications, browser_sessions, credentials, declarative, deleted, federated_credentials, grants, groups,
-    oauth, owners, role_assignments, seed, service_principals, sessions, signing_keys, tenants, upstream,
-    users,
+    applications, authentication_methods, browser_sessions, conditional_access, credentials, declarative,
+    deleted, federated_credentials, grants, groups, oauth, owners, role_assignments, seed,
+    service_principals, sessions, signing_keys, tenants, upstream, users,
 };
 
 /// This crate's tables.
@@ -43,6 +43,12 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 31, name: "redeemed_code", sql: oauth::CODE_SCHEMA },
         Migration { number: 32, name: "refresh_session_platform", sql: sessions::SCHEMA_PLATFORM },
         Migration { number: 37, name: "user_searchable", sql: users::SCHEMA_SEARCHABLE },
+        Migration { number: 45, name: "authentication_method", sql: authentication_methods::SCHEMA },
+        Migration { number: 46, name: "second_factor_requirement", sql: conditional_access::SCHEMA },
+        Migration { number: 47, name: "browser_session_amr", sql: browser_sessions::SCHEMA_AMR },
+        Migration { number: 48, name: "refresh_session_amr", sql: sessions::SCHEMA_AMR },
+        Migration { number: 49, name: "device_code_amr", sql: oauth::DEVICE_SCHEMA_AMR },
+        Migration { number: 50, name: "spent_challenge", sql: authentication_methods::SCHEMA_CHALLENGES },
         Migration { number: 65, name: "user_identity", sql: upstream::SCHEMA },
         Migration { number: 66, name: "upstream_sign_in", sql: upstream::SCHEMA_PENDING },
         Migration { number: 67, name: "browser_session_idp", sql: browser_sessions::SCHEMA_IDP },

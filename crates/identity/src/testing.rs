@@ -228,6 +228,8 @@ async fn every_statement_prepares() {
             crate::browser_sessions::STATEMENTS,
             crate::oauth::CODE_STATEMENTS,
             crate::upstream::STATEMENTS,
+            crate::authentication_methods::STATEMENTS,
+            crate::conditional_access::STATEMENTS,
         ]
         .into_iter()
         .chain(crate::graph::STATEMENTS.iter().copied())

@@ -9,7 +9,10 @@ use aws_lc_rs::{
     hkdf, hmac,
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
-    signature::{self, KeyPair as _, ParsedPublicKey, RsaEncoding, RsaParameters, RsaPublicKeyComponents},
+    signature::{
+        self, KeyPair as _, ParsedPublicKey, RsaEncoding, RsaParameters, RsaPublicKeyComponents,
+        UnparsedPublicKey,
+    },
 };
 use hilum_kernel::Secret;
 
@@ -193,6 +196,12 @@ pub(crate) fn hmac_sha256(key: &[u8; 32], data: &[u8]) -> [u8; 32] {
     fixed(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref())
 }
 
+/// HMAC with SHA-1 (RFC 2104), for one-time passwords only (RFC 4226 §5.2, RFC 6238 §1.2): authenticator apps know no other.
+/// HMAC does not rest on SHA-1 being free of collisions.
+pub fn hmac_sha1(key: &[u8], data: &[u8]) -> [u8; 20] {
+    fixed(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key), data).as_ref())
+}
+
 /// HKDF with SHA-256 (RFC 5869), without salt: the input is already a uniform key.
 pub(crate) fn hkdf_sha256(key: &[u8; 32], label: &[u8]) -> Option<[u8; 32]> {
     let mut derived = [0; 32];
@@ -239,4 +248,46 @@ fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
         *to = *from;
     }
     array
+}
+
+/// A public key as authenticators present theirs (COSE, RFC 9053; WebAuthn §5.8.5), good for one algorithm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialKey {
+    /// ES256: the point in uncompressed form (SEC 1 §2.3.3).
+    Es256(Vec<u8>),
+    /// EdDSA on Ed25519 (RFC 8032).
+    EdDsa(Vec<u8>),
+    /// RS256: modulus and exponent, big-endian.
+    Rs256 {
+        /// The modulus.
+        n: Vec<u8>,
+        /// The exponent.
+        e: Vec<u8>,
+    },
+}
+
+impl CredentialKey {
+    /// Whether the key can be used at all: on the curve, long enough.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Self::Es256(point) => point.len() == 65 && PublicKey::ec(point).is_ok(),
+            Self::EdDsa(point) => ParsedPublicKey::new(&signature::ED25519, point).is_ok(),
+            Self::Rs256 { n, e } => PublicKey::rsa(n, e).is_ok(),
+        }
+    }
+
+    /// Whether the signature is the key's. Of ECDSA it is in DER, as authenticators write it (WebAuthn §6.5.5).
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Es256(point) => UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point)
+                .verify(message, signature)
+                .is_ok(),
+            Self::EdDsa(point) => {
+                UnparsedPublicKey::new(&signature::ED25519, point).verify(message, signature).is_ok()
+            }
+            Self::Rs256 { n, e } => {
+                PublicKey::rsa(n, e).is_ok_and(|key| key.verify(Algorithm::Rs256, message, signature))
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-pub use backend::{constant_time_eq, sha256};
+pub use backend::{CredentialKey, constant_time_eq, hmac_sha1, sha256};
 pub use certificate::{Certificate, CertificateError, SelfSigned, Validity};
 pub use encoding::{
     InvalidBase64, base64_decode, base64_encode, base64url_decode, base64url_encode, hex_upper,

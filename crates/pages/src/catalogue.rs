@@ -20,6 +20,7 @@ const SOURCES: &[(&str, &[&str])] = &[(
     &[
         include_str!("../messages/en/layout.ftl"),
         include_str!("../messages/en/sign-in.ftl"),
+        include_str!("../messages/en/second-factor.ftl"),
         include_str!("../messages/en/consent.ftl"),
         include_str!("../messages/en/elsewhere.ftl"),
         include_str!("../messages/en/device.ftl"),

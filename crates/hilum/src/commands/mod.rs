@@ -7,6 +7,7 @@ mod account;
 mod app;
 mod apply;
 mod assignment;
+mod authentication_method;
 mod change;
 mod completion;
 mod consent;
@@ -28,6 +29,7 @@ mod login;
 mod output;
 mod owner;
 mod permission;
+mod policy;
 mod rbac;
 mod rest;
 mod role;
@@ -146,6 +148,9 @@ enum Command {
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Rules of the tenant: who has to show a second factor.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Print a script that completes this command's words in a shell.
     Completion(completion::CompletionArgs),
     /// Write the manual's pages.
@@ -295,6 +300,7 @@ async fn execute(cli: Cli, given: Origins) -> Answer {
         Command::Role(command) => role::run(&context, command).await,
         Command::Account(command) => account::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,
+        Command::Policy(command) => policy::run(&context, command).await,
         Command::Login(arguments) => login::run(&context, arguments).await,
         Command::Logout(arguments) => login::logout(&context, arguments).await,
         Command::Rest(arguments) => rest::run(&context, arguments).await,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, Context, Failure,
+    authentication_method::{self, AuthenticationMethodCommand},
     directory::{DirectoryClient, quoted, shown, text},
     find, group, list, user_identity,
 };
@@ -27,6 +28,9 @@ pub(crate) enum UserCommand {
     /// Identities at other providers that sign in as the user.
     #[command(subcommand)]
     Identity(user_identity::IdentityCommand),
+    /// What users prove more than a password with.
+    #[command(subcommand)]
+    AuthenticationMethod(AuthenticationMethodCommand),
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +112,9 @@ pub(crate) struct MemberGroupsArgs {
 }
 
 pub(crate) async fn run(context: &Context, command: UserCommand) -> Answer {
+    if let UserCommand::AuthenticationMethod(command) = command {
+        return authentication_method::run(context, command).await;
+    }
     context.with_client(async |client| on(context, client, command).await).await
 }
 
@@ -142,6 +149,7 @@ async fn on(context: &Context, client: &DirectoryClient, command: UserCommand) -
             };
             Ok(Some(ids.iter().map(name).collect()))
         }
+        UserCommand::AuthenticationMethod(command) => authentication_method::run(context, command).await,
     }
 }
 

@@ -14,9 +14,11 @@ use hilum_kernel::{AppId, TenantId, UserId};
 use hilum_storage::db::{DbError, WriteTx};
 use uuid::Uuid;
 
+use crate::authentication_methods::Amr;
+
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_IDP, by_hash, clients_of, end};
+pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_IDP, by_hash, clients_of, end, strengthen};
 
 /// How long a session may rest, as in Entra.
 const IDLE_MAX_MS: i64 = 24 * 3_600_000;
@@ -53,6 +55,7 @@ pub(crate) struct NewBrowserSession {
     pub(crate) idp: Option<String>,
     /// When the user proved who they are there, if that is known.
     pub(crate) proven_elsewhere_at_ms: Option<i64>,
+    pub(crate) amr: Amr,
 }
 
 /// A session as it stands.
@@ -66,6 +69,8 @@ pub(crate) struct BrowserSession {
     /// The issuer that vouched for the user, if it was not Hilum itself.
     pub(crate) idp: Option<String>,
     proven_elsewhere_at_ms: Option<i64>,
+    /// What its user proved.
+    pub(crate) amr: Amr,
     created_at_ms: i64,
     used_at_ms: i64,
     expires_at_ms: i64,

@@ -4,6 +4,7 @@ use hilum_kernel::{AppId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Sql, WriteTx};
 
 use super::{BrowserSession, NewBrowserSession, SessionHash};
+use crate::authentication_methods::Amr;
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE browser_session (
         token_hash TEXT PRIMARY KEY, sid TEXT NOT NULL UNIQUE, tenant_id TEXT NOT NULL, user_id TEXT NOT NULL,
@@ -18,13 +19,18 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE browser_session (
 pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE browser_session ADD COLUMN idp TEXT;
     ALTER TABLE browser_session ADD COLUMN proven_elsewhere_at_ms BIGINT";
 
+/// What its user proved.
+pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE browser_session ADD COLUMN amr TEXT";
+
 const BY_HASH: Sql = "SELECT sid, user_id, authenticated_at_ms, created_at_ms, used_at_ms, expires_at_ms,
-    idp, proven_elsewhere_at_ms
+    idp, proven_elsewhere_at_ms, amr
     FROM browser_session WHERE token_hash = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO browser_session (token_hash, sid, tenant_id, user_id, authenticated_at_ms,
-    created_at_ms, used_at_ms, expires_at_ms, idp, proven_elsewhere_at_ms)
-    VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9)";
+    created_at_ms, used_at_ms, expires_at_ms, idp, proven_elsewhere_at_ms, amr)
+    VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9,$10)";
 const TOUCH: Sql = "UPDATE browser_session SET used_at_ms = $2, expires_at_ms = $3 WHERE token_hash = $1";
+const STRENGTHEN: Sql = "UPDATE browser_session SET token_hash = $2, amr = $3 WHERE token_hash = $1";
+const MOVE_CLIENTS: Sql = "UPDATE browser_session_client SET token_hash = $2 WHERE token_hash = $1";
 const END: Sql = "DELETE FROM browser_session WHERE token_hash = $1";
 const END_CLIENTS: Sql = "DELETE FROM browser_session_client WHERE token_hash = $1";
 /// A few at a time: each sign-in clears more than it adds. A user has a hundred browsers at most.
@@ -40,7 +46,8 @@ const CLIENTS: Sql =
     "SELECT app_id FROM browser_session_client WHERE token_hash = $1 ORDER BY app_id LIMIT 100";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[BY_HASH, INSERT, TOUCH, END, END_CLIENTS, OVER, NOTE_CLIENT, CLIENTS];
+pub(crate) const STATEMENTS: &[Sql] =
+    &[BY_HASH, INSERT, TOUCH, STRENGTHEN, MOVE_CLIENTS, END, END_CLIENTS, OVER, NOTE_CLIENT, CLIENTS];
 
 pub(crate) async fn by_hash(
     tx: &mut ReadTx,
@@ -59,6 +66,7 @@ pub(crate) async fn by_hash(
         expires_at_ms: row.int(5)?,
         idp: row.opt_text(6)?,
         proven_elsewhere_at_ms: row.opt_int(7)?,
+        amr: Amr::of(row.opt_text(8)?.as_deref()),
     }))
 }
 
@@ -78,6 +86,7 @@ pub(crate) async fn insert(
         expires_at_ms.into(),
         new.idp.clone().into(),
         new.proven_elsewhere_at_ms.into(),
+        new.amr.text().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -89,6 +98,18 @@ pub(crate) async fn touch(
     (at_ms, expires_at_ms): (i64, i64),
 ) -> Result<bool, DbError> {
     Ok(tx.execute(TOUCH, &[hash.as_str().into(), at_ms.into(), expires_at_ms.into()]).await? == 1)
+}
+
+/// Gives the session another token, and notes what was proven. False when it has ended meanwhile.
+pub(crate) async fn strengthen(
+    tx: &mut WriteTx,
+    (old, new): (&SessionHash, &SessionHash),
+    amr: Amr,
+) -> Result<bool, DbError> {
+    let row = [old.as_str().into(), new.as_str().into(), amr.text().into()];
+    let strengthened = tx.execute(STRENGTHEN, &row).await? == 1;
+    tx.execute(MOVE_CLIENTS, &[old.as_str().into(), new.as_str().into()]).await?;
+    Ok(strengthened)
 }
 
 pub(crate) async fn note_client(tx: &mut WriteTx, hash: &SessionHash, client: AppId) -> Result<(), DbError> {

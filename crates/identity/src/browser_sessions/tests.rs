@@ -14,6 +14,7 @@ fn new(n: u128) -> NewBrowserSession {
         authenticated_at_ms: 0,
         idp: None,
         proven_elsewhere_at_ms: None,
+        amr: Amr::PASSWORD,
     }
 }
 

@@ -19,6 +19,7 @@ use http::{HeaderMap, StatusCode};
 use super::{error::OAuthError, token::ensure_session};
 use crate::{
     Identity, User,
+    authentication_methods::Amr,
     browser_sessions::{self, BrowserSession, NewBrowserSession, SessionHash},
     sign_in::SignedIn,
     users,
@@ -126,6 +127,7 @@ impl<'a> Visit<'a> {
             authenticated_at_ms: signed_in.at_ms,
             idp: signed_in.voucher.as_ref().map(|voucher| voucher.issuer.clone()),
             proven_elsewhere_at_ms: signed_in.voucher.as_ref().and_then(|voucher| voucher.proven_at_ms),
+            amr: signed_in.amr,
         };
         let input = (identity.tenant().await?.id, new, self.sent.take(), identity.0.clock.now_ms());
         let begun = identity.0.db.write(input, |tx, (tenant, new, before, at_ms)| {
@@ -141,6 +143,33 @@ impl<'a> Visit<'a> {
             .boxed()
         });
         let live = begun.await?.ok_or(OAuthError::FlowExpired)?;
+        self.sent = Some(live.session.hash.clone());
+        self.cookie = CookieChange::Set(token);
+        Ok(live)
+    }
+
+    /// Puts the session under a new token, proven further: its clients know it by the same name.
+    pub(crate) async fn strengthen_session(&mut self, live: &Live, amr: Amr) -> Result<Live, OAuthError> {
+        let identity = self.identity;
+        let token = Secret::new(identity.random_text::<{ browser_sessions::TOKEN_BYTES }>());
+        let hashes = (live.session.hash.clone(), SessionHash::of(token.expose()));
+        let input = (identity.tenant().await?.id, live.session.user, hashes, amr);
+        let strengthened = identity.0.db.write(input, |tx, (tenant, user, (old, new), amr)| {
+            async move {
+                let user = users::lookup(tx, *tenant, &user.to_string()).await?;
+                let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
+                if !browser_sessions::strengthen(tx, (old, new), *amr).await? {
+                    return Ok(None);
+                }
+                let session = browser_sessions::by_hash(tx, *tenant, new).await?;
+                if let Some(session) = &session {
+                    ensure_session(&user, session.authenticated_at_ms)?;
+                }
+                Ok::<_, OAuthError>(session.map(|session| Live { session, user }))
+            }
+            .boxed()
+        });
+        let live = strengthened.await?.ok_or(OAuthError::FlowExpired)?;
         self.sent = Some(live.session.hash.clone());
         self.cookie = CookieChange::Set(token);
         Ok(live)

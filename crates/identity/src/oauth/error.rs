@@ -209,6 +209,15 @@ pub(crate) enum OAuthError {
     VerifierWrong,
     #[error("A silent sign-in request was sent but no user is signed in, or the sign-in is too old.")]
     LoginRequired,
+    /// A registered user, where nobody can be asked.
+    #[error(
+        "Due to a configuration change made by the administrator, or because the user has registered one, a second factor is needed to access the application. Send an interactive authorization request for this user and resource."
+    )]
+    SecondFactorRequired,
+    #[error(
+        "A second factor is needed to access the application, and the user has none yet. Send an interactive authorization request for this user and resource: it asks the user to register one."
+    )]
+    SecondFactorEnrolment,
     #[error("The user declined to sign in or to consent to access the application.")]
     ConsentDeclined,
     #[error("The permissions need the consent of an administrator.")]
@@ -349,6 +358,8 @@ impl OAuthError {
             Self::PkceMalformed(_) => (501_491, "invalid_request", BAD),
             Self::VerifierWrong => (501_481, "invalid_grant", BAD),
             Self::LoginRequired => (50_058, "login_required", BAD),
+            Self::SecondFactorRequired => (50_076, "interaction_required", BAD),
+            Self::SecondFactorEnrolment => (50_079, "interaction_required", BAD),
             Self::ConsentDeclined => (65_004, "access_denied", BAD),
             Self::AdminConsentRequired => (90_094, "consent_required", StatusCode::FORBIDDEN),
             Self::FlowExpired => (50_089, "invalid_request", BAD),
@@ -382,6 +393,7 @@ impl OAuthError {
         match self {
             Self::ConsentRequired(..) => Some("consent_required"),
             Self::PasswordMustChange => Some("user_password_expired"),
+            Self::SecondFactorRequired | Self::SecondFactorEnrolment => Some("basic_action"),
             _ => None,
         }
     }

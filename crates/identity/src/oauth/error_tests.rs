@@ -72,6 +72,8 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::PkceMalformed("why"),
         E::VerifierWrong,
         E::LoginRequired,
+        E::SecondFactorRequired,
+        E::SecondFactorEnrolment,
         E::ConsentDeclined,
         E::AdminConsentRequired,
         E::FlowExpired,
@@ -163,6 +165,8 @@ fn is_known(error: &OAuthError) -> bool {
         | E::PkceMalformed(_)
         | E::VerifierWrong
         | E::LoginRequired
+        | E::SecondFactorRequired
+        | E::SecondFactorEnrolment
         | E::ConsentDeclined
         | E::AdminConsentRequired
         | E::FlowExpired

@@ -5,7 +5,7 @@ use hilum_kernel::AppId;
 use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
-use crate::{Identity, sessions::SessionId};
+use crate::{Identity, authentication_methods::Amr, sessions::SessionId};
 
 /// Longer ones are not ours.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -23,6 +23,9 @@ pub(super) struct Provenance {
     /// When the user signed in.
     #[serde(rename = "a")]
     pub(super) authenticated_at_ms: i64,
+    /// What the user proved then.
+    #[serde(rename = "m")]
+    pub(super) amr: Amr,
     /// The session of the refresh token that it was issued with, if there was one.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
     pub(super) session: Option<SessionId>,

@@ -3,7 +3,25 @@
 use hilum_pages::{Message, Texts};
 use http::StatusCode;
 
-use crate::{sign_in::SignInError, upstream::UpstreamError, users::PasswordFault};
+use crate::{
+    sign_in::{FactorError, SignInError},
+    upstream::UpstreamError,
+    users::PasswordFault,
+};
+
+/// A refused second factor in words for people.
+pub(crate) fn refused_factor(texts: Texts, error: &FactorError) -> (StatusCode, String) {
+    let (status, text) = match error {
+        FactorError::Locked { retry_after_s } => {
+            let minutes = retry_after_s.div_ceil(60).max(1);
+            (StatusCode::TOO_MANY_REQUESTS, texts.text("sign-in-refused-locked").with("minutes", minutes))
+        }
+        FactorError::Wrong | FactorError::Over | FactorError::Unavailable(_) => {
+            (StatusCode::BAD_REQUEST, texts.text("second-factor-refused"))
+        }
+    };
+    (status, text.to_string())
+}
 
 /// A refused sign-in in words for people.
 pub(crate) fn refused(texts: Texts, error: &SignInError) -> (StatusCode, String) {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     client_authentication::AuthenticatedClient, error::OAuthError, own_token::Provenance, scopes::OidcWords,
 };
-use crate::{Identity, IdentityError, Tenant, User, sessions::SessionId};
+use crate::{Identity, IdentityError, Tenant, User, authentication_methods::Amr, sessions::SessionId};
 
 /// Entra dates tokens back, so that services whose clock is slow take them.
 const BACKDATED_S: i64 = 300;
@@ -55,6 +55,7 @@ pub(crate) struct UserToken {
     pub(crate) authenticated_at_ms: i64,
     /// The session of the refresh token that goes along with it.
     pub(crate) session: Option<SessionId>,
+    pub(crate) amr: Amr,
     pub(crate) address: Option<IpAddr>,
 }
 
@@ -92,6 +93,7 @@ pub(crate) struct IdToken {
     /// Optional claims that the client's registration names.
     pub(crate) optional: Vec<String>,
     pub(crate) authenticated_at_ms: i64,
+    pub(crate) amr: Amr,
     pub(crate) rights: Rights,
     pub(crate) extras: IdExtras,
 }
@@ -200,8 +202,11 @@ impl Identity {
         token: UserToken,
     ) -> Result<String, OAuthError> {
         let (version, place) = (token.version, self.place(tenant, token.version));
-        let provenance =
-            Provenance { authenticated_at_ms: token.authenticated_at_ms, session: token.session };
+        let provenance = Provenance {
+            authenticated_at_ms: token.authenticated_at_ms,
+            amr: token.amr,
+            session: token.session,
+        };
         let aio = self.sealed_provenance(provenance)?;
         let claims = move || {
             let mut claims = user_claims(&token, &place);
@@ -317,7 +322,7 @@ fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
             &mut claims,
             [
                 ("acr", json!("1")),
-                ("amr", json!(["pwd"])),
+                ("amr", json!(token.amr.words())),
                 ("appid", json!(token.client.app_id())),
                 ("appidacr", json!(token.client.acr())),
                 ("aud", json!(token.audience)),
@@ -346,7 +351,11 @@ fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
         }
     }
     rights_claims(&mut claims, &token.rights, (user.id, place));
-    optional_claims(&mut claims, &token.optional, (user, token.authenticated_at_ms, token.address));
+    optional_claims(
+        &mut claims,
+        &token.optional,
+        (user, (token.authenticated_at_ms, token.amr), token.address),
+    );
     claims
 }
 
@@ -378,7 +387,7 @@ fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
         Version::V1 => put(
             &mut claims,
             [
-                ("amr", json!(["pwd"])),
+                ("amr", json!(token.amr.words())),
                 ("family_name", json!(user.surname)),
                 ("given_name", json!(user.given_name)),
                 ("unique_name", json!(user.user_principal_name)),
@@ -405,7 +414,7 @@ fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
         ],
     );
     rights_claims(&mut claims, &token.rights, (user.id, place));
-    optional_claims(&mut claims, &token.optional, (user, token.authenticated_at_ms, None));
+    optional_claims(&mut claims, &token.optional, (user, (token.authenticated_at_ms, token.amr), None));
     claims
 }
 
@@ -432,12 +441,13 @@ fn rights_claims(claims: &mut Map<String, Value>, rights: &Rights, (user, place)
 fn optional_claims(
     claims: &mut Map<String, Value>,
     names: &[String],
-    (user, authenticated_at_ms, address): (&User, i64, Option<IpAddr>),
+    (user, (authenticated_at_ms, amr), address): (&User, (i64, Amr), Option<IpAddr>),
 ) {
     for name in names {
         let value = match name.as_str() {
             // A member of the tenant, not a guest.
             "acct" => json!(0),
+            "amr" => json!(amr.words()),
             "auth_time" => json!(authenticated_at_ms / 1000),
             "email" => json!(user.mail),
             "family_name" => json!(user.surname),

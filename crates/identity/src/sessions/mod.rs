@@ -18,11 +18,11 @@ use hilum_storage::db::{DbError, WriteTx};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::oauth::Platform;
+use crate::{authentication_methods::Amr, oauth::Platform};
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_PLATFORM, by_id, revoke};
+pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_PLATFORM, by_id, revoke};
 
 /// How long a session may rest: 90 days, as in Entra.
 const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
@@ -77,6 +77,8 @@ pub(crate) struct NewSession {
     pub(crate) authenticated_at_ms: i64,
     /// Where its code was sent; nothing where it began without redirects.
     pub(crate) platform: Option<Platform>,
+    /// What the user proved.
+    pub(crate) amr: Amr,
 }
 
 /// A session as it stands.
@@ -95,6 +97,8 @@ pub(crate) struct Session {
     pub(crate) platform: Option<Platform>,
     /// When it ends though it is used.
     pub(crate) ends_at_ms: Option<i64>,
+    /// What the user proved.
+    pub(crate) amr: Amr,
 }
 
 impl Session {

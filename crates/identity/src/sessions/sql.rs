@@ -4,7 +4,7 @@ use hilum_kernel::{AppId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
 use super::{ClientKind, NewSession, Session, SessionId};
-use crate::oauth::Platform;
+use crate::{authentication_methods::Amr, oauth::Platform};
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
         id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, user_id TEXT NOT NULL, app_id TEXT NOT NULL,
@@ -19,12 +19,15 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
 pub(crate) const SCHEMA_PLATFORM: Sql = "ALTER TABLE refresh_session ADD COLUMN platform TEXT;
     ALTER TABLE refresh_session ADD COLUMN ends_at_ms BIGINT";
 
+/// What its user proved.
+pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE refresh_session ADD COLUMN amr TEXT";
+
 const BY_ID: Sql =
     "SELECT id, user_id, app_id, confidential, scope, authenticated_at_ms, generation, rotated_at_ms,
-    expires_at_ms, revoked_at_ms, platform, ends_at_ms FROM refresh_session WHERE id = $1 AND tenant_id = $2";
+    expires_at_ms, revoked_at_ms, platform, ends_at_ms, amr FROM refresh_session WHERE id = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
-    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms)
-    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11)";
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12)";
 const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3,
     expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
@@ -64,6 +67,7 @@ pub(crate) async fn insert(
         expires_at_ms.into(),
         new.platform.map(|platform| platform.as_str().to_owned()).into(),
         ends_at_ms.into(),
+        new.amr.text().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -110,5 +114,6 @@ fn read(row: &Row) -> Result<Session, DbError> {
             Some(word) => Some(Platform::parse(&word).ok_or(DbError::Corrupt { column: 10 })?),
         },
         ends_at_ms: row.opt_int(11)?,
+        amr: Amr::of(row.opt_text(12)?.as_deref()),
     })
 }

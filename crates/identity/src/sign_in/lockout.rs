@@ -25,7 +25,7 @@ const NAME_CHARS_MAX: usize = 128;
 
 /// Failures so far.
 #[derive(Debug, Default)]
-pub(crate) struct Lockout(Mutex<HashMap<(String, Place), State>>);
+pub(crate) struct Lockout(Mutex<Table>);
 
 /// Where failures are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,13 +45,7 @@ struct State {
 impl Lockout {
     /// For how many seconds this user cannot sign in from this address, if at all.
     pub(crate) fn wait_s(&self, name: &str, address: Option<IpAddr>, now_ms: i64) -> Option<u64> {
-        let table = self.0.lock().ok()?;
-        let here = table.get(&key(name, Place::At(address))).copied().unwrap_or_default();
-        let everywhere = table.get(&key(name, Place::Everywhere)).copied().unwrap_or_default();
-        let familiar = here.familiar_until_ms > now_ms;
-        let until_ms = here.locked_until_ms.max(if familiar { 0 } else { everywhere.locked_until_ms });
-        let left_ms = until_ms.saturating_sub(now_ms);
-        (left_ms > 0).then(|| u64::try_from(left_ms).unwrap_or(0).div_ceil(1000))
+        wait_in(&*self.0.lock().ok()?, (name, address), now_ms)
     }
 
     /// Whether this user signed in from this address not long ago.
@@ -62,21 +56,8 @@ impl Lockout {
 
     /// Notes a wrong password, or a name that nobody has.
     pub(crate) fn failed(&self, name: &str, address: Option<IpAddr>, now_ms: i64) {
-        let Ok(mut table) = self.0.lock() else { return };
-        if table.len() + 2 > ENTRIES_MAX {
-            table.retain(|_, state| state.forgotten_at_ms.max(state.locked_until_ms) > now_ms);
-        }
-        if table.len() + 2 > ENTRIES_MAX {
-            table.retain(|_, state| state.locked_until_ms > now_ms);
-        }
-        for (place, max) in [(Place::At(address), FAILURES_MAX), (Place::Everywhere, FAILURES_EVERYWHERE_MAX)]
-        {
-            let key = key(name, place);
-            if table.len() >= ENTRIES_MAX && !table.contains_key(&key) {
-                // Everything remembered is locked. What guards now is the limit per address.
-                continue;
-            }
-            table.entry(key).or_default().fail(max, now_ms);
+        if let Ok(mut table) = self.0.lock() {
+            fail_in(&mut table, (name, address), FAILURES_EVERYWHERE_MAX, now_ms);
         }
     }
 
@@ -90,6 +71,64 @@ impl Lockout {
         let familiar_until_ms = now_ms.saturating_add(FAMILIAR_MS);
         let forgotten_at_ms = familiar_until_ms;
         table.insert(key, State { forgotten_at_ms, familiar_until_ms, ..State::default() });
+    }
+}
+
+/// So many wrong codes from everywhere, before addresses that are new to the user are locked: who fails knows the
+/// password.
+const CODES_EVERYWHERE_MAX: u32 = 20;
+
+/// The same for second factors. Their tries are counted before they are looked at: a hundred at once are a hundred.
+#[derive(Debug, Default)]
+pub(crate) struct CodeLockout(Lockout);
+
+impl CodeLockout {
+    /// Counts a try, unless this user has to wait so many seconds.
+    pub(crate) fn try_once(&self, user: &str, address: Option<IpAddr>, now_ms: i64) -> Result<(), u64> {
+        let Ok(mut table) = self.0.0.lock() else { return Ok(()) };
+        if let Some(wait_s) = wait_in(&table, (user, address), now_ms) {
+            return Err(wait_s);
+        }
+        fail_in(&mut table, (user, address), CODES_EVERYWHERE_MAX, now_ms);
+        Ok(())
+    }
+
+    /// The try was none: the code was right.
+    pub(crate) fn succeeded(&self, user: &str, address: Option<IpAddr>, now_ms: i64) {
+        if let Ok(mut table) = self.0.0.lock()
+            && let Some(state) = table.get_mut(&key(user, Place::Everywhere))
+        {
+            state.failures = state.failures.saturating_sub(1);
+        }
+        self.0.succeeded(user, address, now_ms);
+    }
+}
+
+type Table = HashMap<(String, Place), State>;
+
+fn wait_in(table: &Table, (name, address): (&str, Option<IpAddr>), now_ms: i64) -> Option<u64> {
+    let here = table.get(&key(name, Place::At(address))).copied().unwrap_or_default();
+    let everywhere = table.get(&key(name, Place::Everywhere)).copied().unwrap_or_default();
+    let familiar = here.familiar_until_ms > now_ms;
+    let until_ms = here.locked_until_ms.max(if familiar { 0 } else { everywhere.locked_until_ms });
+    let left_ms = until_ms.saturating_sub(now_ms);
+    (left_ms > 0).then(|| u64::try_from(left_ms).unwrap_or(0).div_ceil(1000))
+}
+
+fn fail_in(table: &mut Table, (name, address): (&str, Option<IpAddr>), everywhere_max: u32, now_ms: i64) {
+    if table.len() + 2 > ENTRIES_MAX {
+        table.retain(|_, state| state.forgotten_at_ms.max(state.locked_until_ms) > now_ms);
+    }
+    if table.len() + 2 > ENTRIES_MAX {
+        table.retain(|_, state| state.locked_until_ms > now_ms);
+    }
+    for (place, max) in [(Place::At(address), FAILURES_MAX), (Place::Everywhere, everywhere_max)] {
+        let key = key(name, place);
+        if table.len() >= ENTRIES_MAX && !table.contains_key(&key) {
+            // Everything remembered is locked. What guards now is the limit per address.
+            continue;
+        }
+        table.entry(key).or_default().fail(max, now_ms);
     }
 }
 
@@ -181,6 +220,32 @@ mod tests {
         }
         assert_eq!(lockout.wait_s(ADA, address(77), 0), Some(60));
         assert_eq!(lockout.wait_s(ADA, Some(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])), 0), None);
+    }
+
+    #[test]
+    fn codes_are_counted_before_they_are_looked_at() {
+        let codes = CodeLockout::default();
+        for n in 0..10 {
+            assert_eq!(codes.try_once("u", Some(address(1)), 0), Ok(()), "{n}");
+        }
+        assert_eq!(codes.try_once("u", Some(address(1)), 0), Err(60));
+        // From elsewhere: ten more, then nowhere but where the user belongs.
+        for _ in 0..10 {
+            assert_eq!(codes.try_once("u", Some(address(2)), 0), Ok(()));
+        }
+        assert_eq!(codes.try_once("u", Some(address(3)), 0), Err(60));
+        assert_eq!(codes.try_once("other", Some(address(3)), 0), Ok(()));
+        assert_eq!(codes.try_once("u", Some(address(1)), MEMORY_MS), Ok(()));
+    }
+
+    #[test]
+    fn right_codes_lock_nobody() {
+        let codes = CodeLockout::default();
+        for n in 0..200 {
+            assert_eq!(codes.try_once("u", Some(address(1)), n), Ok(()));
+            codes.succeeded("u", Some(address(1)), n);
+        }
+        assert_eq!(codes.try_once("u", Some(address(9)), 200), Ok(()));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! a bounded queue, so that a storm of guesses delays nobody else.
 
 mod lockout;
+mod passkey;
+mod second_factor;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -18,6 +20,7 @@ use thiserror::Error;
 
 use crate::{
     Identity, IdentityError, User,
+    authentication_methods::Amr,
     credentials::{
         HashingPool,
         passwords::{self, HashedPassword},
@@ -27,7 +30,11 @@ use crate::{
     users::{self, PasswordFault},
 };
 
+use lockout::CodeLockout;
 pub(crate) use lockout::Lockout;
+pub(crate) use second_factor::{
+    Enrolment, FactorError, Moment, Outstanding, Pending, Proof, Ways, outstanding,
+};
 
 /// What is compared with where there is no password: Argon2id with the parameters of real ones, of no password at all.
 const NO_PASSWORD: &str =
@@ -42,6 +49,8 @@ pub(crate) struct Guard {
     /// Failures of an address over all users: one password tried on many names.
     addresses: Throttle<Option<IpAddr>>,
     pool: HashingPool,
+    /// Failures of second factors, by the user's ID: who fails here knows the password.
+    codes: CodeLockout,
 }
 
 /// Where a sign-in comes from.
@@ -60,6 +69,8 @@ pub(crate) struct SignedIn {
     pub(crate) at_ms: i64,
     /// The provider that vouches for it, if another one does.
     pub(crate) voucher: Option<Voucher>,
+    /// What the user has shown.
+    pub(crate) amr: Amr,
 }
 
 /// Why a sign-in is refused.
@@ -180,7 +191,7 @@ impl Identity {
             .boxed()
         });
         let outcome = match replaced.await? {
-            Some(at_ms) => Ok(SignedIn { user, at_ms, voucher: None }),
+            Some(at_ms) => Ok(SignedIn { user, at_ms, amr: Amr::PASSWORD, voucher: None }),
             None => Err((Some(user.id), SignInError::WrongCredentials)),
         };
         self.noted(outcome, origin).await
@@ -201,7 +212,7 @@ impl Identity {
             })
             .await;
         match confirmed {
-            Ok(true) => Ok(SignedIn { user, at_ms, voucher: None }),
+            Ok(true) => Ok(SignedIn { user, at_ms, amr: Amr::PASSWORD, voucher: None }),
             Ok(false) => Err(failed(SignInError::WrongCredentials)),
             Err(error) => Err(failed(error.into())),
         }

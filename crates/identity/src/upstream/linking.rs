@@ -16,7 +16,9 @@ use super::{
     sql,
 };
 use crate::{
-    Identity, IdentityError, Stamp, Tenant, User, UserFilter, directory_roles,
+    Identity, IdentityError, Stamp, Tenant, User, UserFilter,
+    authentication_methods::Amr,
+    directory_roles,
     sign_in::{Origin, SignedIn, actor_of},
     users,
 };
@@ -64,8 +66,10 @@ impl Identity {
         let found = self.linked_user(provider, &asserted, origin).await;
         self.note_vouched(provider, (&asserted, &found), origin).await?;
         let (user, at_ms) = found.map_err(|(_, error)| error)?;
-        let Asserted { issuer, proven_at_ms, .. } = asserted;
-        Ok(SignedIn { user, at_ms, voucher: Some(Voucher { issuer, proven_at_ms }) })
+        let Asserted { issuer, proven_at_ms, second_factor, .. } = asserted;
+        let proven = if second_factor { Amr::MULTI_FACTOR } else { Amr::default() };
+        let (amr, voucher) = (Amr::FEDERATED.with(proven), Some(Voucher { issuer, proven_at_ms }));
+        Ok(SignedIn { user, at_ms, amr, voucher })
     }
 
     async fn linked_user(&self, provider: &Provider, asserted: &Asserted, origin: Origin) -> Found {

@@ -19,6 +19,8 @@ mod sql;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use error::UpstreamError;
 pub(crate) use id_token::Asserted;
 pub(crate) use identities::{FederatedIdentity, Links, Wanted, forget, parse as parse_identities, replace};
@@ -39,7 +41,7 @@ pub(crate) type Providers = Arc<[Arc<Provider>]>;
 pub(crate) const CALLBACK: &str = "/common/federation/oauth2";
 
 /// What a provider says of a sign-in there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Voucher {
     /// The provider's issuer: `idp` of the tokens.
     pub(crate) issuer: String,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{User, UserDetails, insert, keep_an_administrator, locked, sql};
 use crate::{
-    DeletedKind, DeletedObject, IdentityError, Stamp, credentials::passwords, deleted, grants, groups,
-    owners, privileges, role_assignments, upstream,
+    DeletedKind, DeletedObject, IdentityError, Stamp, authentication_methods, credentials::passwords,
+    deleted, grants, groups, owners, privileges, role_assignments, upstream,
 };
 
 /// The row of a deleted user.
@@ -82,6 +82,7 @@ pub(crate) async fn forget(tx: &mut WriteTx, id: ObjectId) -> Result<(), Identit
     owners::forget_owner(tx, id).await?;
     passwords::delete(tx, UserId::new(id.uuid())).await?;
     upstream::forget(tx, UserId::new(id.uuid())).await?;
+    authentication_methods::delete_all(tx, UserId::new(id.uuid())).await?;
     Ok(())
 }
 

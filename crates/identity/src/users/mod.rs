@@ -38,7 +38,7 @@ pub(crate) use passwords::{
 pub(crate) use rules::{PasswordFault, check_nickname};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, SCHEMA_SIGNED_IN, insert};
+pub(crate) use sql::{SCHEMA, SCHEMA_DETAILS, SCHEMA_SEARCHABLE, SCHEMA_SIGNED_IN, end_sessions, insert};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -356,14 +356,14 @@ pub(crate) async fn update(
     };
     if let Some(password) = &change.password {
         hashes::store(tx, user.id, password, stamp.at_ms).await?;
-        let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+        let ended_ms = end_sessions(tx, user.id, stamp.at_ms).await?;
         user.sessions_valid_from = crate::timestamp(ended_ms);
     } else if let Some(must_change) = change.must_change {
         sql::set_must_change(tx, user.id, must_change).await?;
     }
     // Whoever got in by what is gone now, or is kept out from now on, is out of the sessions of before, too.
     if change.password.is_none() && (unlinked || (before.account_enabled && !user.account_enabled)) {
-        let ended_ms = sql::end_sessions(tx, user.id, stamp.at_ms).await?;
+        let ended_ms = end_sessions(tx, user.id, stamp.at_ms).await?;
         user.sessions_valid_from = crate::timestamp(ended_ms);
     }
     let detail = match (&change.password, change.members.is_empty()) {
@@ -491,7 +491,7 @@ pub(crate) async fn required(tx: &mut ReadTx, tenant: TenantId, id: &str) -> Res
 }
 
 /// As [`required`], with the row locked until the end of the transaction.
-async fn locked(tx: &mut WriteTx, tenant: TenantId, id: &str) -> Result<User, IdentityError> {
+pub(crate) async fn locked(tx: &mut WriteTx, tenant: TenantId, id: &str) -> Result<User, IdentityError> {
     let found = required(tx, tenant, id).await?;
     sql::lock(tx, found.id).await?;
     required(tx, tenant, &found.id.to_string()).await

@@ -73,6 +73,7 @@ impl Identity {
             nonce: request.nonce.clone(),
             challenge: request.challenge.clone(),
             authenticated_at_ms: live.session.authenticated_at_ms,
+            amr: live.session.amr,
             auth_time: request.prompt.auth_time,
             sid: live.session.sid,
         })
@@ -93,6 +94,7 @@ impl Identity {
             asked: request.asked.clone(),
             authorised: request.asked.oidc,
             authenticated_at_ms: live.session.authenticated_at_ms,
+            amr: live.session.amr,
             step: Step::Begin,
             client_info: false,
             platform: Some(request.platform),

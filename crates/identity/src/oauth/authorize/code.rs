@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{pkce::Challenge, redirect_uri::Platform, sql};
 use crate::{
     Identity,
+    authentication_methods::Amr,
     oauth::error::OAuthError,
     sessions::{self, SessionId},
 };
@@ -52,6 +53,9 @@ pub(crate) struct Grant {
     pub(crate) challenge: Option<Challenge>,
     #[serde(rename = "a")]
     pub(crate) authenticated_at_ms: i64,
+    /// What the user proved then.
+    #[serde(rename = "m")]
+    pub(crate) amr: Amr,
     /// Whether the ID token has to say when the user signed in.
     #[serde(rename = "at")]
     pub(crate) auth_time: bool,

@@ -35,6 +35,10 @@ impl Steps<'_> {
             Ok(found) => found,
             Err(error) => return self.refused_person(request, &error),
         };
+        let resource = [found.resource.app_id];
+        if let Some(page) = self.step_up(Some(request), &flow, (live, &resource)).await {
+            return page;
+        }
         if !found.missing.is_empty() && prompt.none {
             let (id, name) = (request.app_id().to_string(), request.name().to_owned());
             return self.back_with(&request.back, &OAuthError::ConsentRequired(id, name));

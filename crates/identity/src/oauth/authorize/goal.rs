@@ -62,6 +62,8 @@ pub(super) enum Goal {
 pub(super) struct Own {
     page: OwnPage,
     app_id: AppId,
+    /// What the application wants to use.
+    resource: AppId,
     name: String,
     prompt: Prompt,
 }
@@ -98,6 +100,21 @@ impl Goal {
         }
     }
 
+    /// What a second factor may be required for; a client's resource is asked about when it is known.
+    pub(super) fn applications(&self) -> Vec<AppId> {
+        match self {
+            Self::Client(request) => vec![request.app_id()],
+            Self::Own(own) => vec![own.app_id, own.resource],
+        }
+    }
+
+    pub(super) fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Client(request) => Some(request),
+            Self::Own(_) => None,
+        }
+    }
+
     /// Where the steps' forms may lead in the end.
     pub(super) const fn leads(&self) -> Leads {
         match self {
@@ -129,11 +146,11 @@ impl Identity {
         let page = page.clone();
         match &page {
             OwnPage::Device { user_code } => {
-                let application = self.device_application(user_code).await?;
+                let (application, resource) = self.device_application(user_code).await?;
                 // The session alone lets no device in: the person says as whom.
                 let prompt = Prompt { select_account: true, ..Prompt::default() };
                 let (app_id, name) = (application.app_id, application.properties.display_name);
-                Ok(Own { page, app_id, name, prompt })
+                Ok(Own { page, app_id, resource, name, prompt })
             }
         }
     }

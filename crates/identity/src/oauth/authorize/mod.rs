@@ -18,6 +18,7 @@ pub(crate) mod pkce;
 mod prompt;
 mod redirect_uri;
 mod response;
+mod second_factor;
 mod sql;
 mod steps;
 mod upstream;

@@ -3,7 +3,7 @@
 
 use axum::response::Response;
 use hilum_kernel::Secret;
-use hilum_pages::{Frame, Leads};
+use hilum_pages::{Frame, Leads, Policy};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,11 @@ use super::{
     http::failed,
     page::{AccountPage, NewPasswordPage, SignInPage},
     response::{WayBack, see_other},
+    second_factor::Place,
 };
 use crate::{
     Identity,
+    authentication_methods::totp::TotpSecret,
     oauth::{
         browser::{Live, Visit},
         consent::Shown,
@@ -24,7 +26,7 @@ use crate::{
         pages::refused,
         token::Caller,
     },
-    sign_in::{Origin, SignInError, SignedIn},
+    sign_in::{Origin, Pending, SignInError, SignedIn, Ways},
 };
 
 /// How long a person may look at a page.
@@ -40,17 +42,34 @@ pub(super) struct Flow {
     session: Option<String>,
     begun_at_ms: i64,
     /// Signed in, or chose the account, after the request came.
-    chosen: bool,
+    pub(super) chosen: bool,
     pub(super) consented: bool,
     /// Which page the form is on.
     pub(super) page: Page,
 }
 
 /// The pages with forms. A form takes no step that its page does not offer: the step before it was not skipped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Page {
     SignIn,
     NewPassword,
+    /// A second factor of somebody whose first is proven.
+    Factor {
+        pending: Pending,
+        ways: Ways,
+        place: Place,
+        /// For a passkey.
+        challenge: String,
+    },
+    /// The same, who has none yet: with the secret that the page shows.
+    Enrol {
+        pending: Pending,
+        secret: TotpSecret,
+        place: Place,
+        challenge: String,
+    },
+    /// Recovery codes, shown once.
+    Codes,
     Account,
     /// With what it showed.
     Consent(Shown),
@@ -61,6 +80,9 @@ impl Page {
         match self {
             Self::SignIn => matches!(step, "sign-in" | "elsewhere" | "cancel"),
             Self::NewPassword => step == "password",
+            Self::Factor { .. } => matches!(step, "code" | "recovery" | "passkey" | "cancel"),
+            Self::Enrol { .. } => matches!(step, "enrol" | "passkey" | "cancel"),
+            Self::Codes => step == "continue",
             Self::Account => step == "account",
             Self::Consent(_) => step == "consent",
         }
@@ -68,7 +90,11 @@ impl Page {
 
     /// Whether it is about the person who is signed in.
     const fn is_of_session(&self) -> bool {
-        matches!(self, Self::Account | Self::Consent(_))
+        match self {
+            Self::SignIn | Self::NewPassword => false,
+            Self::Factor { place, .. } | Self::Enrol { place, .. } => matches!(place, Place::SteppingUp),
+            Self::Account | Self::Consent(_) | Self::Codes => true,
+        }
     }
 }
 
@@ -144,6 +170,8 @@ impl Steps<'_> {
             ("sign-in", _) => self.sign_in(&goal, flow, form).await,
             ("elsewhere", _) => self.leave(&goal, flow, form.get("provider").unwrap_or_default()).await,
             ("password", _) => self.new_password(&goal, flow, form).await,
+            ("code" | "recovery" | "enrol" | "passkey", _) => self.factor(&goal, flow, form).await,
+            ("continue", _) => self.proceed(&goal, flow).await,
             ("account", _) if form.get("account") == Some("this") => {
                 // The session may have become too old for the request meanwhile.
                 flow.chosen = self.wanted(&goal, &flow).is_some();
@@ -182,6 +210,9 @@ impl Steps<'_> {
         if prompt.select_account && !flow.chosen {
             return self.account_page(goal, &flow, live);
         }
+        if let Some(page) = self.step_up(goal.request(), &flow, (live, &goal.applications())).await {
+            return page;
+        }
         match goal {
             Goal::Client(request) => self.answer(request, flow, live).await,
             Goal::Own(own) => match own.path(&self.visit, live) {
@@ -216,7 +247,7 @@ impl Steps<'_> {
         let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
         let identity = self.visit.identity;
         match identity.sign_in_with_password(name, password, self.origin(goal)).await {
-            Ok(signed_in) => self.signed_in(goal, flow, &signed_in).await,
+            Ok(signed_in) => self.first_factor(goal, flow, &signed_in).await,
             Err(SignInError::MustChangePassword) => {
                 self.new_password_page(StatusCode::OK, goal, &flow, (None, name))
             }
@@ -238,7 +269,7 @@ impl Steps<'_> {
         }
         let identity = self.visit.identity;
         match identity.sign_in_with_new_password(name, passwords, self.origin(goal)).await {
-            Ok(signed_in) => self.signed_in(goal, flow, &signed_in).await,
+            Ok(signed_in) => self.first_factor(goal, flow, &signed_in).await,
             Err(SignInError::Unavailable(source)) => failed(&self.visit, &source.into()),
             Err(error) => {
                 let (status, text) = refused(self.visit.texts, &error);
@@ -306,12 +337,12 @@ impl Steps<'_> {
     /// A page with a form that goes on.
     pub(super) fn page<P: askama::Template>(
         &self,
-        (status, leads): (StatusCode, Leads),
+        (status, policy): (StatusCode, impl Into<Policy>),
         (flow, page, error): (&Flow, Page, Option<String>),
         drawn: impl FnOnce(Frame) -> P,
     ) -> Response {
         match self.frame(flow, page, error) {
-            Ok(frame) => self.visit.show(status, &drawn(frame), leads),
+            Ok(frame) => self.visit.show(status, &drawn(frame), policy),
             Err(error) => failed(&self.visit, &error),
         }
     }

@@ -109,7 +109,7 @@ impl Steps<'_> {
             }
         };
         match Box::pin(vouched).await {
-            Ok(signed_in) => self.signed_in(&goal, flow, &signed_in).await,
+            Ok(signed_in) => self.first_factor(&goal, flow, &signed_in).await,
             Err(UpstreamError::Unavailable(source)) => failed(&self.visit, &source.into()),
             Err(error) => self.stay(&goal, &flow, &error),
         }

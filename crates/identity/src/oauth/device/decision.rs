@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Event, Outcome, record};
-use hilum_kernel::{ObjectId, UserId};
+use hilum_kernel::{AppId, ObjectId, UserId};
 use hilum_storage::db::{ReadTx, WriteTx};
 
-use super::{CodeHash, Flow, State, normal_user_code, sql};
+use super::{Authenticated, CodeHash, Flow, State, normal_user_code, sql};
 use crate::{
-    Application, Identity, Tenant, User, applications, grants,
+    Application, Identity, Tenant, User, applications,
+    authentication_methods::Amr,
+    grants,
     oauth::{
         consent::{self, Question, Shown},
         delegation::{self, ClientIds, Delegation},
@@ -55,6 +57,7 @@ pub(super) enum Decided {
 pub(super) struct Person {
     pub(super) user: UserId,
     pub(super) authenticated_at_ms: i64,
+    pub(super) amr: Amr,
     pub(super) shown: Shown,
 }
 
@@ -63,6 +66,7 @@ struct Input {
     code: CodeHash,
     user: UserId,
     authenticated_at_ms: i64,
+    amr: Amr,
     shown: Shown,
     answer: Answer,
     origin: Origin,
@@ -102,9 +106,16 @@ impl Identity {
         Ok(Waiting { user_code, hash, flow, application })
     }
 
-    /// The application that a device with this code signs in to.
-    pub(crate) async fn device_application(&self, user_code: &str) -> Result<Application, OAuthError> {
-        Ok(self.known_device(user_code).await?.application)
+    /// The application that a device with this code signs in to, and the resource it wants to use.
+    pub(crate) async fn device_application(
+        &self,
+        user_code: &str,
+    ) -> Result<(Application, AppId), OAuthError> {
+        let Waiting { flow, application, .. } = self.known_device(user_code).await?;
+        let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
+        let tenant = self.tenant().await?.id;
+        let resource = delegation::resource(&mut self.0.db.read().await?, tenant, &asked.resource).await?;
+        Ok((application, resource.app_id))
     }
 
     /// What the person is asked to confirm.
@@ -127,7 +138,7 @@ impl Identity {
     pub(super) async fn decide_device(
         &self,
         waiting: &Waiting,
-        Person { user, authenticated_at_ms, shown }: &Person,
+        Person { user, authenticated_at_ms, amr, shown }: &Person,
         answer: Answer,
         origin: Origin,
     ) -> Result<Decided, OAuthError> {
@@ -137,6 +148,7 @@ impl Identity {
             code: waiting.hash,
             user: *user,
             authenticated_at_ms: *authenticated_at_ms,
+            amr: *amr,
             shown: shown.clone(),
             answer,
             origin,
@@ -167,7 +179,11 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
             granted = Some((client, found));
         }
     }
-    let approved = (input.answer == Answer::Accept).then_some((input.user, input.authenticated_at_ms));
+    let approved = (input.answer == Answer::Accept).then_some(Authenticated {
+        user: input.user,
+        at_ms: input.authenticated_at_ms,
+        amr: input.amr,
+    });
     if !sql::decide(tx, input.code, approved, input.at_ms).await? {
         return Ok(Decided::TooLate);
     }

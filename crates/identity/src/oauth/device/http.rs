@@ -280,8 +280,8 @@ async fn decide(
     };
     let decided = async {
         let waiting = visit.identity.known_device(&user_code).await?;
-        let authenticated_at_ms = live.session.authenticated_at_ms;
-        let person = Person { user: live.user.id, authenticated_at_ms, shown };
+        let (authenticated_at_ms, amr) = (live.session.authenticated_at_ms, live.session.amr);
+        let person = Person { user: live.user.id, authenticated_at_ms, amr, shown };
         let origin = Origin {
             address: visit.context.client_address,
             correlation: visit.context.correlation,

@@ -28,12 +28,12 @@ use super::{
     throttle::network,
     token::Caller,
 };
-use crate::{Identity, Tenant, applications, credentials};
+use crate::{Identity, Tenant, applications, authentication_methods::Amr, credentials};
 
 pub(crate) use http::{confirmation, page_get, page_post, post_v1, post_v2};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_CLIENTS, SCHEMA_NETWORKS, redeem};
+pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_AMR, SCHEMA_CLIENTS, SCHEMA_NETWORKS, redeem};
 
 /// RFC 8628 §3.2; Entra's values.
 const LIFE_S: i64 = 900;
@@ -87,7 +87,17 @@ pub(crate) struct Flow {
 enum State {
     Pending,
     Declined,
-    Approved { user: UserId, authenticated_at_ms: i64 },
+    Approved(Authenticated),
+}
+
+/// Who let the device in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Authenticated {
+    pub(crate) user: UserId,
+    /// When they signed in.
+    pub(crate) at_ms: i64,
+    /// With what.
+    pub(crate) amr: Amr,
 }
 
 /// What the device is told at the start.
@@ -101,8 +111,7 @@ pub(crate) struct Started {
 #[derive(Debug)]
 pub(crate) struct Approved {
     pub(crate) device: CodeHash,
-    pub(crate) user: UserId,
-    pub(crate) authenticated_at_ms: i64,
+    pub(crate) by: Authenticated,
     pub(crate) scope: String,
 }
 
@@ -114,7 +123,7 @@ enum Polled {
     Declined,
     TooEarly,
     Pending,
-    Approved { user: UserId, authenticated_at_ms: i64, scope: String },
+    Approved { by: Authenticated, scope: String },
 }
 
 impl Identity {
@@ -227,9 +236,7 @@ impl Identity {
                         _ if flow.app_id != *app_id => Polled::OtherClient,
                         _ if flow.expires_at_ms <= *now_ms => Polled::Expired,
                         State::Declined => Polled::Declined,
-                        State::Approved { user, authenticated_at_ms } => {
-                            Polled::Approved { user, authenticated_at_ms, scope: flow.scope }
-                        }
+                        State::Approved(by) => Polled::Approved { by, scope: flow.scope },
                         State::Pending if early_ms > 0 => {
                             let interval_s = (flow.interval_s + 5).min(INTERVAL_S_MAX);
                             sql::polled(tx, *device, *now_ms, interval_s).await?;
@@ -251,9 +258,7 @@ impl Identity {
             Polled::Declined => Err(OAuthError::AuthorizationDeclined),
             Polled::TooEarly => Err(OAuthError::SlowDown),
             Polled::Pending => Err(OAuthError::AuthorizationPending),
-            Polled::Approved { user, authenticated_at_ms, scope } => {
-                Ok(Approved { device, user, authenticated_at_ms, scope })
-            }
+            Polled::Approved { by, scope } => Ok(Approved { device, by, scope }),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The table of device flows under way. Codes are kept as hashes.
 
 use hilum_jose::base64url_encode;
-use hilum_kernel::{AppId, TenantId, UserId};
+use hilum_kernel::{AppId, TenantId};
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
-use super::{Flow, NewFlow, State};
+use super::{Authenticated, Flow, NewFlow, State};
+use crate::authentication_methods::Amr;
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE device_code (
         device_hash TEXT PRIMARY KEY, user_code_hash TEXT NOT NULL UNIQUE, tenant_id TEXT NOT NULL,
@@ -18,6 +19,9 @@ pub(crate) const SCHEMA_CLIENTS: Sql = "CREATE INDEX device_code_client ON devic
 /// The address by which flows are counted: all of a subscriber's IPv6 network are one.
 pub(crate) const SCHEMA_NETWORKS: Sql = "ALTER TABLE device_code ADD COLUMN network TEXT;
     CREATE INDEX device_code_network ON device_code (network)";
+
+/// What the user proved who let the device in.
+pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE device_code ADD COLUMN amr TEXT";
 
 const INSERT: Sql =
     "INSERT INTO device_code (device_hash, user_code_hash, tenant_id, app_id, scope, source, state,
@@ -43,12 +47,12 @@ const DISPLACE: Sql = "DELETE FROM device_code WHERE device_hash = (
     ORDER BY o.flows DESC, d.created_at_ms, d.device_hash LIMIT 1)";
 const BY_DEVICE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
-    created_at_ms, expires_at_ms FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
+    created_at_ms, expires_at_ms, amr FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
 const BY_USER_CODE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
-    created_at_ms, expires_at_ms FROM device_code WHERE user_code_hash = $1 AND tenant_id = $2";
+    created_at_ms, expires_at_ms, amr FROM device_code WHERE user_code_hash = $1 AND tenant_id = $2";
 const POLLED: Sql = "UPDATE device_code SET polled_at_ms = $2, interval_s = $3 WHERE device_hash = $1";
-const DECIDE: Sql = "UPDATE device_code SET state = $2, user_id = $3, authenticated_at_ms = $4
+const DECIDE: Sql = "UPDATE device_code SET state = $2, user_id = $3, authenticated_at_ms = $4, amr = $6
     WHERE user_code_hash = $1 AND state = 'pending' AND expires_at_ms > $5";
 const REDEEM: Sql = "DELETE FROM device_code WHERE device_hash = $1 AND state = 'approved'";
 
@@ -151,16 +155,17 @@ pub(crate) async fn polled(
 pub(crate) async fn decide(
     tx: &mut WriteTx,
     code: CodeHash,
-    approved: Option<(UserId, i64)>,
+    approved: Option<Authenticated>,
     at_ms: i64,
 ) -> Result<bool, DbError> {
     let state = if approved.is_some() { "approved" } else { "declined" };
     let row = [
         code.text().into(),
         state.into(),
-        approved.map(|(user, _)| user.to_string()).into(),
-        approved.map(|(_, authenticated_at_ms)| authenticated_at_ms).into(),
+        approved.map(|by| by.user.to_string()).into(),
+        approved.map(|by| by.at_ms).into(),
         at_ms.into(),
+        approved.map(|by| by.amr.text()).into(),
     ];
     Ok(tx.execute(DECIDE, &row).await? == 1)
 }
@@ -174,7 +179,11 @@ fn read(row: &Row) -> Result<Flow, DbError> {
     let state = match row.text(3)?.as_str() {
         "pending" => State::Pending,
         "declined" => State::Declined,
-        "approved" => State::Approved { user: row.id(4)?, authenticated_at_ms: row.int(5)? },
+        "approved" => State::Approved(Authenticated {
+            user: row.id(4)?,
+            at_ms: row.int(5)?,
+            amr: Amr::of(row.opt_text(10)?.as_deref()),
+        }),
         _ => return Err(DbError::Corrupt { column: 3 }),
     };
     let app_id: AppId = row.id(0)?;

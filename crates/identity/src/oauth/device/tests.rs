@@ -13,6 +13,8 @@ use super::{
     FLOWS_MAX, FLOWS_OF_CLIENT_MAX, FLOWS_OF_SOURCE_MAX, INTERVAL_S, LIFE_S, NewFlow, device_hash, sql,
 };
 use crate::{
+    SecondFactorChange,
+    authentication_methods::totp::TotpSecret,
     oauth::{
         authorize::tests::hidden,
         tests::Answer,
@@ -629,5 +631,28 @@ async fn an_address_has_its_share_whatever_client_it_names() {
         fixture.clock.advance(SignedDuration::from_secs(LIFE_S + 1));
         let started = fixture.start_from(&two.to_string(), "2001:db8:0:1::7").await;
         assert_eq!(started.status, 200, "{}", started.text);
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_requires_a_second_factor_asks_for_it_before_the_device_is_let_in() {
+    for fixture in fixtures().await {
+        fixture.signer("ada", false).await;
+        let client = fixture.desktop("").await.app_id.to_string();
+        let (device, user_code) = codes(&fixture.start(&client, SCOPE).await);
+        let required = SecondFactorChange::Application(crate::DICOM_APP_ID, true);
+        let identity = &fixture.identity;
+        identity.change_second_factor_policy(&actor(), vec![required]).await.unwrap();
+        let mut browser = Browser::open(&fixture, &user_code).await;
+        let page = browser.sign_in("ada@contoso.local", PASSWORD).await;
+        let (_, key) = page.text.split_once("into the app: <code>").unwrap();
+        let secret = TotpSecret::from_base32(&key.split('<').next().unwrap().replace(' ', ""));
+        let code = secret.shown(identity.0.clock.now_ms());
+        browser.post("/common/login", &[("step", "enrol"), ("code", &code)]).await;
+        let confirm = browser.post("/common/login", &[("step", "continue")]).await;
+        assert!(confirm.text.contains(&client), "{}", confirm.text);
+        assert_eq!(browser.decide("accept").await.status, 200);
+        let claims = fixture.claims(&fixture.poll(&client, &device).await).await;
+        assert_eq!(claims["amr"], serde_json::json!(["pwd", "otp", "mfa"]));
     }
 }

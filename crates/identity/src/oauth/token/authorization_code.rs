@@ -52,6 +52,7 @@ pub(super) async fn decide(
         asked: within(&authorised, endpoint, form)?,
         authorised: authorised.oidc,
         authenticated_at_ms: grant.authenticated_at_ms,
+        amr: grant.amr,
         step: Step::Code(code.redemption()),
         client_info: form.get("client_info") == Some("1"),
         platform: Some(grant.platform),

@@ -30,7 +30,8 @@ pub(super) async fn decide(
         None => form.get("code").ok_or(OAuthError::MissingParameter("device_code"))?,
     };
     let approved = identity.poll_device_flow(tenant, &client, code).await?;
-    let user = users::lookup(&mut identity.0.db.read().await?, tenant.id, &approved.user.to_string()).await?;
+    let user =
+        users::lookup(&mut identity.0.db.read().await?, tenant.id, &approved.by.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
     let mut asked = Asked::parse(Endpoint::V2, Some(&approved.scope), None)?;
     asked.by_resource = endpoint == Endpoint::V1 && asked.values == Values::Default;
@@ -39,7 +40,8 @@ pub(super) async fn decide(
         user,
         authorised: asked.oidc,
         asked,
-        authenticated_at_ms: approved.authenticated_at_ms,
+        authenticated_at_ms: approved.by.at_ms,
+        amr: approved.by.amr,
         step: Step::Redeem(approved.device),
         client_info: form.get("client_info") == Some("1"),
         platform: None,

@@ -58,6 +58,7 @@ pub(super) async fn decide(
         authorised: asked.oidc,
         asked,
         authenticated_at_ms: provenance.authenticated_at_ms,
+        amr: provenance.amr,
         step: Step::Begin,
         client_info: form.get("client_info") == Some("1"),
         platform: None,

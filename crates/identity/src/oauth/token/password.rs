@@ -4,7 +4,7 @@ use hilum_kernel::Secret;
 
 use super::{
     Caller,
-    user::{ForUser, Granted, Step, check_audience},
+    user::{ForUser, Granted, Step, check_audience, ensure_second_factor},
 };
 use crate::{
     Identity, Tenant, applications,
@@ -16,7 +16,7 @@ use crate::{
         tenant::TenantSegment,
         tokens::IdExtras,
     },
-    sign_in::Origin,
+    sign_in::{Moment, Origin},
 };
 
 /// Signs the user in with what the client was given.
@@ -41,12 +41,18 @@ pub(super) async fn decide(
     }
     let origin = Origin { address: caller.address, correlation: caller.correlation, app_id };
     let signed_in = identity.sign_in_with_password(name, password, origin).await?;
+    // Nobody is there to be asked for a second factor. Told only to who knows the password.
+    let mut tx = identity.0.db.read().await?;
+    let asked_of = (signed_in.user.id, signed_in.amr);
+    ensure_second_factor(&mut tx, tenant.id, asked_of, (&[app_id], Moment::SignIn)).await?;
+    drop(tx);
     let request = ForUser {
         client,
         user: signed_in.user,
         authorised: asked.oidc,
         asked,
         authenticated_at_ms: signed_in.at_ms,
+        amr: signed_in.amr,
         step: Step::Begin,
         client_info: form.get("client_info") == Some("1"),
         platform: None,

@@ -55,6 +55,7 @@ pub(super) async fn decide(
         asked,
         authorised: authorised.oidc,
         authenticated_at_ms: session.authenticated_at_ms,
+        amr: session.amr,
         step: Step::Rotate(token),
         client_info: form.get("client_info") == Some("1"),
         platform: session.platform,

@@ -2,13 +2,14 @@
 
 use futures::FutureExt as _;
 use hilum_audit::{Action, Actor, Event, Outcome, record};
-use hilum_kernel::{Secret, TenantId};
-use hilum_storage::db::WriteTx;
+use hilum_kernel::{AppId, Secret, TenantId, UserId};
+use hilum_storage::db::{ReadTx, WriteTx};
 use serde_json::json;
 
 use super::Caller;
 use crate::{
     Application, Identity, SignInAudience, Tenant, User,
+    authentication_methods::Amr,
     oauth::{
         authorize::{self, Platform, Redeemed, Redemption},
         client_authentication::AuthenticatedClient,
@@ -20,6 +21,7 @@ use crate::{
         tokens::{IdExtras, IdToken, UserToken, Version},
     },
     sessions::{self, NewSession, RefreshToken, Rotation, SessionId},
+    sign_in::{self, Moment, Outstanding},
     users,
 };
 
@@ -31,6 +33,8 @@ pub(crate) struct ForUser {
     /// The words of OpenID Connect that the user authorised: a session keeps them, whatever this request says.
     pub(crate) authorised: OidcWords,
     pub(crate) authenticated_at_ms: i64,
+    /// What the user proved then.
+    pub(crate) amr: Amr,
     pub(crate) step: Step,
     /// Whether `client_info=1` was sent.
     pub(crate) client_info: bool,
@@ -107,6 +111,20 @@ pub(crate) fn ensure_session(user: &User, authenticated_at_ms: i64) -> Result<()
     Ok(())
 }
 
+/// Refuses a user who has shown one factor where two are needed: nobody can be asked here.
+pub(crate) async fn ensure_second_factor(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    user: (UserId, Amr),
+    applications: (&[AppId], Moment),
+) -> Result<(), OAuthError> {
+    match sign_in::outstanding(tx, tenant, user, applications).await? {
+        Outstanding::Nothing => Ok(()),
+        Outstanding::Challenge(_) => Err(OAuthError::SecondFactorRequired),
+        Outstanding::Enrolment => Err(OAuthError::SecondFactorEnrolment),
+    }
+}
+
 impl Identity {
     /// Decides what the user's tokens carry, and writes session, grant and audit event in one transaction.
     pub(super) async fn grant_to_user(
@@ -127,6 +145,7 @@ impl Identity {
             scope: request.asked.text_with(request.authorised),
             authenticated_at_ms: request.authenticated_at_ms,
             platform: request.platform,
+            amr: request.amr,
         };
         let ends_at_ms = match request.session_ends_at_ms {
             None if request.platform == Some(Platform::Spa) => Some(now_ms + sessions::SPA_LIFE_MS),
@@ -186,6 +205,9 @@ impl Identity {
             return Err(OAuthError::ConsentRequired(client.app_id().to_string(), name));
         }
         let rights = delegation::rights(&mut tx, tenant.id, user, &found.resource).await?;
+        let applications = [client.app_id(), found.resource.app_id];
+        let asked_of = (user.id, request.amr);
+        ensure_second_factor(&mut tx, tenant.id, asked_of, (&applications, Moment::Later)).await?;
         drop(tx);
         let now = self.0.clock.now();
         let version = |two| if two { Version::V2 } else { Version::V1 };
@@ -202,6 +224,7 @@ impl Identity {
             now_s: now.as_second(),
             optional,
             authenticated_at_ms: request.authenticated_at_ms,
+            amr: request.amr,
             rights: client_rights,
             extras: IdExtras { sid, ..request.extras.clone() },
         });
@@ -223,6 +246,7 @@ impl Identity {
             times: self.token_times(now),
             authenticated_at_ms: request.authenticated_at_ms,
             session: None,
+            amr: request.amr,
             address: caller.address,
         };
         Ok(Granted {

@@ -5,6 +5,7 @@ mod consent;
 mod leaving;
 mod prompts;
 mod redeeming;
+mod second_factor;
 mod shown;
 mod upstream;
 
