@@ -38,6 +38,8 @@ actions! {
     SignedOut = "identity.sign-out";
     /// A user was sent back to a client that asked for a sign-in, with what it asked for or without.
     AuthorizationAnswered = "identity.authorization.answered";
+    /// A client sent an authorization request ahead of its user.
+    AuthorizationPushed = "identity.authorization.pushed";
     /// A device was let in by a user, or turned away.
     DeviceDecided = "identity.device.decided";
     /// A session ended because one of its refresh tokens came twice, or because its client ended it.

@@ -63,6 +63,9 @@ pub struct ApplicationProperties {
     /// Ours: whether the password grant may be used. Off until an administrator switches it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_password_grant: Option<bool>,
+    /// Ours, in the words of RFC 9126 §6: authorization requests must be pushed. Off unless true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
     /// Which groups go into tokens.
     pub group_membership_claims: Option<String>,
     /// Additional claims.

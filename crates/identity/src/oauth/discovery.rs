@@ -79,6 +79,8 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     microsoft_multi_refresh_token: Option<bool>,
     request_uri_parameter_supported: bool,
+    pushed_authorization_request_endpoint: String,
+    require_pushed_authorization_requests: bool,
     authorization_endpoint: String,
     device_authorization_endpoint: String,
     userinfo_endpoint: String,
@@ -185,7 +187,11 @@ fn describe(
         authorization_response_iss_parameter_supported: (whom == TenantSegment::Own).then_some(true),
         issuer,
         microsoft_multi_refresh_token: (endpoint == Endpoint::V1).then_some(true),
+        // RFC 9126 §5: those of our own need no switch; others are not fetched.
         request_uri_parameter_supported: false,
+        pushed_authorization_request_endpoint: format!("{origin}/{t}/oauth2/v2.0/par"),
+        // Some applications do (RFC 9126 §6).
+        require_pushed_authorization_requests: false,
         authorization_endpoint: format!("{path}/authorize"),
         device_authorization_endpoint: format!("{path}/devicecode"),
         userinfo_endpoint: match endpoint {

@@ -271,6 +271,16 @@ pub(crate) enum OAuthError {
         "The provided token cannot be revoked: it is no refresh token. Access tokens and ID tokens hold until they expire."
     )]
     TokenNotRevocable,
+    /// RFC 9126 §6.
+    #[error(
+        "The application takes part in authorization only by pushed requests: send the parameters to the pushed authorization request endpoint first."
+    )]
+    PushedRequestRequired,
+    /// RFC 9126 §2.2, §7.3: another client's, used, too old, or never ours.
+    #[error(
+        "The 'request_uri' is not valid: it is unknown, has expired, was used before or is another client's. Start again from the application."
+    )]
+    RequestUriInvalid,
     #[error("Too many attempts. Try again later.")]
     TooManyAttempts { retry_after_s: u64 },
     /// The database is away or busy.
@@ -374,6 +384,8 @@ impl OAuthError {
             Self::UserAssertionTime => (500_133, "invalid_grant", BAD),
             Self::AppOnlyAssertion => (7_000_114, "unauthorized_client", BAD),
             Self::TokenNotRevocable => (90_100, "unsupported_token_type", BAD),
+            Self::PushedRequestRequired => (90_023, "invalid_request", BAD),
+            Self::RequestUriInvalid => (90_100, "invalid_request_uri", BAD),
             Self::TooManyAttempts { .. } => {
                 (90_055, "temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS)
             }

@@ -90,6 +90,8 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::UserAssertionTime,
         E::AppOnlyAssertion,
         E::TokenNotRevocable,
+        E::PushedRequestRequired,
+        E::RequestUriInvalid,
         E::TooManyAttempts { retry_after_s: 1 },
         E::Unavailable(IdentityError::Interrupted),
         E::Internal(IdentityError::Password),
@@ -183,6 +185,8 @@ fn is_known(error: &OAuthError) -> bool {
         | E::UserAssertionTime
         | E::AppOnlyAssertion
         | E::TokenNotRevocable
+        | E::PushedRequestRequired
+        | E::RequestUriInvalid
         | E::TooManyAttempts { .. }
         | E::Unavailable(_)
         | E::Internal(_) => true,

@@ -15,6 +15,7 @@ mod logout;
 mod openapi;
 mod own_token;
 mod pages;
+mod par;
 mod revocation;
 mod scopes;
 mod sealed;
@@ -58,7 +59,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 29] = [
+const PATHS: [&str; 30] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -88,6 +89,7 @@ const PATHS: [&str; 29] = [
     "/{tenant}/.well-known/oauth-authorization-server",
     "/{tenant}/oauth2/v2.0/revoke",
     "/{tenant}/oauth2/v2.0/introspect",
+    "/{tenant}/oauth2/v2.0/par",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -97,7 +99,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 29] = [
+    let handlers: [MethodRouter<Identity>; 30] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -127,6 +129,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         read(get(discovery::document_v1)),
         token(post(revocation::post)),
         token(post(introspection::post)),
+        token(post(par::post)),
     ];
     PATHS
         .into_iter()

@@ -33,6 +33,7 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/.well-known/oauth-authorization-server": read("metadataV1Suffix", "The same behind the issuer, v1.0"),
             "/{tenant}/oauth2/v2.0/revoke": about_token("revoke", "Ends the session of a refresh token (RFC 7009)", "It has ended, or nobody knew the token."),
             "/{tenant}/oauth2/v2.0/introspect": about_token("introspect", "Whether a token holds (RFC 7662)", "What the caller may know."),
+            "/{tenant}/oauth2/v2.0/par": pushed(),
             "/oidc/userinfo": userinfo("userInfo", &json!([])),
             "/{tenant}/openid/userinfo": userinfo("userInfoV1", &tenant()),
             "/{tenant}/oauth2/v2.0/token": token("tokenV2", "Token endpoint, v2.0: asks by `scope`", "scope"),
@@ -285,6 +286,24 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
                 "401": { "description": "The client did not authenticate (`invalid_client`)." },
                 "429": { "description": "Too many failures; see `Retry-After`." },
                 "503": { "description": "The service cannot answer at present; see `Retry-After`." }
+            }
+        }
+    })
+}
+
+fn pushed() -> Value {
+    json!({
+        "parameters": tenant(),
+        "post": {
+            "operationId": "pushAuthorizationRequest",
+            "summary": "Takes an authorization request from the client itself (RFC 9126)",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": {
+                "201": { "description": "`request_uri` for the authorization endpoint, good once.", "content": { "application/json": {} } },
+                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number." },
+                "401": { "description": "The client did not authenticate (`invalid_client`)." },
+                "413": { "description": "The request is too long." },
+                "429": { "description": "Too many failures; see `Retry-After`." }
             }
         }
     })

@@ -26,16 +26,19 @@ use crate::{
 
 /// A request as it came: what pages carry from step to step, and what is checked anew at each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Asking {
-    pub(super) kind: Kind,
-    pub(super) endpoint: Endpoint,
-    pub(super) segment: String,
-    pub(super) parameters: Parameters,
+pub(in crate::oauth) struct Asking {
+    pub(in crate::oauth) kind: Kind,
+    pub(in crate::oauth) endpoint: Endpoint,
+    pub(in crate::oauth) segment: String,
+    pub(in crate::oauth) parameters: Parameters,
+    /// Whether the client sent it here itself (RFC 9126), not by the browser.
+    #[serde(default)]
+    pub(in crate::oauth) pushed: bool,
 }
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(in crate::oauth) enum Kind {
     SignIn,
     /// An administrator's consent for everybody.
     AdminConsent,
@@ -43,12 +46,12 @@ pub(super) enum Kind {
 
 /// A request that may be answered once the person is known.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(in crate::oauth) struct Request {
     pub(super) kind: Kind,
     pub(super) endpoint: Endpoint,
     pub(super) application: Application,
     pub(super) principal: ObjectId,
-    pub(super) platform: Platform,
+    pub(in crate::oauth) platform: Platform,
     pub(super) redirect_uri_named: bool,
     pub(super) back: WayBack,
     pub(super) response_type: ResponseType,
@@ -80,7 +83,7 @@ impl Request {
 
 /// A refusal, and who is told.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(in crate::oauth) enum Refusal {
     /// The person: nobody knows where the client is.
     Page(OAuthError),
     /// The client.
@@ -95,7 +98,7 @@ impl<E: Into<OAuthError>> From<E> for Refusal {
 
 impl Identity {
     /// All checks that need no person.
-    pub(super) async fn check_authorization(&self, asking: &Asking) -> Result<Request, Refusal> {
+    pub(in crate::oauth) async fn check_authorization(&self, asking: &Asking) -> Result<Request, Refusal> {
         let tenant = self.tenant().await?;
         let parameters = &asking.parameters;
         let segment = TenantSegment::parse(&asking.segment, tenant)?;
@@ -125,6 +128,10 @@ impl Identity {
             mode.map_err(|(_, error)| error)?;
             allowed(&application, response_type)?;
             no_request_object(parameters)?;
+            // RFC 9126 §6: as the registration says.
+            if application.properties.require_pushed_authorization_requests == Some(true) && !asking.pushed {
+                return Err(OAuthError::PushedRequestRequired);
+            }
             let asked = asked(asking.endpoint, parameters, response_type)?;
             exists(&mut tx, tenant, &asked).await?;
             let mut prompt = Prompt::parse(parameters)?;

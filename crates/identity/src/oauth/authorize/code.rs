@@ -114,6 +114,16 @@ impl Code {
     }
 }
 
+/// Uses something of ours up that is good once: true for one caller only. `id` is unlike any other's.
+pub(crate) async fn redeem_once(
+    tx: &mut WriteTx,
+    (id, expires_at_ms): (&str, i64),
+    at_ms: i64,
+) -> Result<bool, DbError> {
+    let hash = CodeHash(base64url_encode(sha256(id.as_bytes())));
+    sql::redeem(tx, (&hash, expires_at_ms + MEMORY_MS), None, at_ms).await
+}
+
 /// Redeems a code that begins `session`. RFC 6749 §4.1.2, RFC 9700 §2.1.1: a code that comes twice was stolen, once or twice;
 /// what it gave is withdrawn.
 pub(crate) async fn redeem(

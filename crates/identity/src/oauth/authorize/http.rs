@@ -104,8 +104,11 @@ async fn begin(
             return Err(OAuthError::TooLarge);
         }
         let form = Form::parse(query.as_bytes())?;
+        if let Some(parameters) = identity.take_pushed((kind, endpoint), &segment, &form).await? {
+            return Ok(Asking { kind, endpoint, segment, parameters, pushed: true });
+        }
         let parameters = parameters(identity, &form).await?;
-        Ok(Asking { kind, endpoint, segment, parameters })
+        Ok(Asking { kind, endpoint, segment, parameters, pushed: false })
     };
     let asking = match read.await {
         Ok(asking) => asking,
@@ -132,7 +135,10 @@ fn caller(parameters: &Parameters, context: &RequestContext) -> Caller {
 }
 
 /// The parameters, and of the hint only what counts.
-async fn parameters(identity: &Identity, form: &Form<'_>) -> Result<Parameters, OAuthError> {
+pub(in crate::oauth) async fn parameters(
+    identity: &Identity,
+    form: &Form<'_>,
+) -> Result<Parameters, OAuthError> {
     let mut parameters = Parameters::of(form)?;
     if let Some(hint) = parameters.get("id_token_hint") {
         let sealed = identity.hinted(hint).await?.map(|hinted| identity.sealed_hint(&hinted)).transpose()?;

@@ -26,13 +26,14 @@ mod upstream;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) use checks::usable_client;
-pub(crate) use code::{Code, Redeemed, Redemption, redeem};
+pub(super) use checks::{Asking, Kind, Refusal, usable_client};
+pub(crate) use code::{Code, Redeemed, Redemption, redeem, redeem_once};
 pub(super) use goal::OwnPage;
 pub(crate) use http::{
     admin_consent_v1, admin_consent_v2, federated, get_v1, get_v2, login, post_v1, post_v2,
 };
-pub(super) use http::{failed, sign_in_to};
+pub(super) use http::{failed, parameters, sign_in_to};
+pub(super) use parameters::{Parameters, REQUEST_URI_CHARS_MAX};
 pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
 pub(super) use response::{location, see_other};
 pub(crate) use sql::SCHEMA;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::oauth::{error::OAuthError, form::Form};
 
+/// Longer pushed requests are not taken: they have to fit into an address.
+pub(crate) const REQUEST_URI_CHARS_MAX: usize = 16 * 1024;
+
 /// Name and longest value. MSAL JS packs its own state and the application's into `state`.
 const KNOWN: [(&str, usize); 23] = [
     ("client_id", 64),
@@ -31,7 +34,8 @@ const KNOWN: [(&str, usize); 23] = [
     ("client-request-id", 64),
     // Not supported: to be refused, not ignored (OIDC Core §6.1, §6.2).
     ("request", 8192),
-    ("request_uri", 2048),
+    // Ours hold the whole request (RFC 9126).
+    ("request_uri", REQUEST_URI_CHARS_MAX),
 ];
 
 /// The known parameters.
@@ -41,7 +45,7 @@ pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Takes the known ones out of a query or form.
-    pub(super) fn of(form: &Form<'_>) -> Result<Self, OAuthError> {
+    pub(in crate::oauth) fn of(form: &Form<'_>) -> Result<Self, OAuthError> {
         let mut known = Vec::new();
         for (name, most) in KNOWN {
             let Some(value) = form.get(name) else { continue };
@@ -53,7 +57,7 @@ impl Parameters {
         Ok(Self(known))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::oauth) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
@@ -64,6 +68,13 @@ impl Parameters {
     /// The languages that the client names, the standard's way first.
     pub(super) fn languages(&self) -> [Option<&str>; 2] {
         [self.get("ui_locales"), self.get("mkt")]
+    }
+
+    /// Adds what was said elsewhere, if it was not said here.
+    pub(in crate::oauth) fn add(&mut self, name: &str, value: String) {
+        if self.get(name).is_none() {
+            self.0.push((name.to_owned(), value));
+        }
     }
 
     /// Puts another value in the place of one that was sent.

@@ -81,7 +81,7 @@ impl ResponseMode {
 
 /// The way back to a client whose redirect URI is proven.
 #[derive(Debug, Clone)]
-pub(super) struct WayBack {
+pub(in crate::oauth) struct WayBack {
     pub(super) redirect_uri: String,
     pub(super) mode: ResponseMode,
     pub(super) state: Option<String>,

@@ -4,6 +4,7 @@ mod abuse;
 mod consent;
 mod leaving;
 mod prompts;
+mod pushed;
 mod redeeming;
 mod second_factor;
 mod shown;

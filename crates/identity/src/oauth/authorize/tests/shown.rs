@@ -170,7 +170,7 @@ async fn an_administrators_right_is_checked_where_it_is_used() {
         let query = form(&[("client_id", client.id.as_str()), ("redirect_uri", WEB)]);
         let parameters = Parameters::of(&Form::parse(query.as_bytes()).unwrap()).unwrap();
         let (kind, segment) = (Kind::AdminConsent, "contoso.local".to_owned());
-        let asking = Asking { kind, endpoint: Endpoint::V2, segment, parameters };
+        let asking = Asking { kind, endpoint: Endpoint::V2, segment, parameters, pushed: false };
         let request = identity.check_authorization(&asking).await.unwrap();
         let page = shown(&identity.admin_question(&request, &live).await.unwrap());
         let caller = Caller { address: None, correlation: context.correlation, origin: None };
