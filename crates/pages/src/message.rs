@@ -99,7 +99,13 @@ impl<'a> Message<'a> {
 
     /// Whether any catalogue has it: for names that are made, as those of errors are by their number.
     pub fn exists(&self) -> bool {
-        self.texts.bundles().any(|bundle| bundle.has_message(self.id))
+        self.texts.bundles().any(|bundle| {
+            let message = bundle.get_message(self.id);
+            message.is_some_and(|message| match self.attribute {
+                Some(name) => message.get_attribute(name).is_some(),
+                None => message.value().is_some(),
+            })
+        })
     }
 }
 

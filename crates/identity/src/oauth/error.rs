@@ -491,7 +491,8 @@ impl Envelope<'_> {
         self.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
     }
 
-    fn description(&self, failure: &OAuthError) -> String {
+    /// Number, words and what to quote.
+    pub(crate) fn description(&self, failure: &OAuthError) -> String {
         format!(
             "{}\r\nTrace ID: {}\r\nCorrelation ID: {}\r\nTimestamp: {}",
             failure.text(),

@@ -18,9 +18,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    authorize::{failed, location, registered, see_other, usable_client},
+    authorize::{location, registered, see_other, usable_client},
     browser::{Live, Visit},
     error::{OAuthError, quoted},
+    failure::failed,
     form::Form,
     own_token::Hinted,
     tenant::TenantSegment,

@@ -8,6 +8,7 @@ mod delegation;
 mod device;
 mod discovery;
 mod error;
+mod failure;
 mod federation;
 mod form;
 mod introspection;
@@ -59,7 +60,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 30] = [
+const PATHS: [&str; 31] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -90,6 +91,7 @@ const PATHS: [&str; 30] = [
     "/{tenant}/oauth2/v2.0/revoke",
     "/{tenant}/oauth2/v2.0/introspect",
     "/{tenant}/oauth2/v2.0/par",
+    "/error",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -99,7 +101,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 30] = [
+    let handlers: [MethodRouter<Identity>; 31] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -130,6 +132,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         token(post(revocation::post)),
         token(post(introspection::post)),
         token(post(par::post)),
+        get(failure::explain),
     ];
     PATHS
         .into_iter()

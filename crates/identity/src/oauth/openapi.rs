@@ -41,6 +41,7 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/oauth2/v2.0/devicecode": device_code("deviceCodeV2", "Starts a device flow (RFC 8628)", "scope"),
             "/{tenant}/oauth2/devicecode": device_code("deviceCodeV1", "Starts a device flow, v1.0", "resource"),
             "/{tenant}/userrealm/{user}": user_realm(),
+            "/error": error_page(),
             "/devicelogin": device_page("devicePage"),
             "/{tenant}/oauth2/deviceauth": device_page("devicePageOfTenant")
         }
@@ -370,6 +371,20 @@ fn user_realm() -> Value {
             "summary": "Where the users of a domain sign in",
             "parameters": [{ "name": "user", "in": "path", "required": true, "schema": { "type": "string" } }],
             "responses": { "200": { "description": "The realm.", "content": { "application/json": {} } } }
+        }
+    })
+}
+
+fn error_page() -> Value {
+    json!({
+        "get": {
+            "operationId": "explainError",
+            "summary": "What an error's number means, for people (`error_uri`)",
+            "parameters": [{ "name": "code", "in": "query", "required": true, "schema": { "type": "integer" } }],
+            "responses": {
+                "200": { "description": "What it means and what to do.", "content": { "text/html": {} } },
+                "404": { "description": "There is no such error.", "content": { "text/html": {} } }
+            }
         }
     })
 }

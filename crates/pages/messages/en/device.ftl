@@ -27,5 +27,3 @@ device-done-late = Too late
     .text = The code has expired, or was used already. Start again on your device.
 device-done-approval = Approval needed
     .text = An administrator has to grant { $application } these permissions first.
-device-done-failed = This did not work
-    .text = Start again on your device. If it happens again, give the correlation ID to your administrator.

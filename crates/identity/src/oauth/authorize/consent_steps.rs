@@ -10,7 +10,6 @@ use super::{
     checks::{Kind, Request},
     consenting::{Consented, ForWhom},
     goal::Goal,
-    http::failed,
     page::{AdminConsentPage, ConsentPage},
     steps::{Flow, Page, Steps},
 };
@@ -19,6 +18,7 @@ use crate::oauth::{
     consent::{self, Shown},
     delegation::Delegation,
     error::OAuthError,
+    failure::failed,
     form::Form,
     scopes::Endpoint,
 };

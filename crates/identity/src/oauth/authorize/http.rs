@@ -5,14 +5,12 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use hilum_pages::Leads;
 use hilum_web::RequestContext;
-use http::{HeaderMap, StatusCode, header};
+use http::HeaderMap;
 
 use super::{
     checks::{Asking, Kind},
     goal::{OwnPage, Target},
-    page::FailedPage,
     parameters::Parameters,
     response::see_other,
     steps::{Flow, Steps},
@@ -23,6 +21,7 @@ use crate::{
     oauth::{
         browser::Visit,
         error::OAuthError,
+        failure::failed,
         form::Form,
         scopes::Endpoint,
         token::{Caller, wire},
@@ -239,28 +238,4 @@ pub(crate) async fn federated(
     };
     let caller = caller(&pending.flow.target.parameters(), &context);
     Steps { visit, caller, live }.come_back(pending, &form).await
-}
-
-/// An end that no step of the page mends.
-pub(in crate::oauth) fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
-    let row = error.row();
-    let correlation = visit.context.correlation;
-    match error {
-        OAuthError::Unavailable(source) | OAuthError::Internal(source) => {
-            tracing::error!(%correlation, error = source as &dyn std::error::Error, "sign-in failed");
-        }
-        _ => tracing::info!(%correlation, code = row.code, "authorization request refused"),
-    }
-    let page = FailedPage {
-        frame: visit.frame(String::new()),
-        text: error.text(),
-        code: row.code,
-        time: visit.identity.0.clock.now().strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-    };
-    let status = if row.status == StatusCode::UNAUTHORIZED { StatusCode::BAD_REQUEST } else { row.status };
-    let mut response = visit.show(status, &page, Leads::Here);
-    if let Some(seconds) = error.retry_after_s() {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
 }

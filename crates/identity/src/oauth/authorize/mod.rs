@@ -32,7 +32,7 @@ pub(super) use goal::OwnPage;
 pub(crate) use http::{
     admin_consent_v1, admin_consent_v2, federated, get_v1, get_v2, login, post_v1, post_v2,
 };
-pub(super) use http::{failed, parameters, sign_in_to};
+pub(super) use http::{parameters, sign_in_to};
 pub(super) use parameters::{Parameters, REQUEST_URI_CHARS_MAX};
 pub(crate) use redirect_uri::{Platform, is_spa_origin, registered};
 pub(super) use response::{location, see_other};

@@ -104,16 +104,6 @@ pub(super) struct AdminConsentPage<'a> {
     pub(super) resources: Vec<OnResource>,
 }
 
-/// What went wrong, and what to do.
-#[derive(Debug, Template)]
-#[template(path = "authorize/failed.html")]
-pub(super) struct FailedPage {
-    pub(super) frame: Frame,
-    pub(super) text: String,
-    pub(super) code: u32,
-    pub(super) time: String,
-}
-
 /// Sends the answer on by POST (OAuth 2.0 Form Post Response Mode §2).
 #[derive(Debug, Template)]
 #[template(path = "authorize/form_post.html")]

@@ -8,14 +8,13 @@ use http::StatusCode;
 use super::{
     checks::Request,
     goal::Goal,
-    http::failed,
     page::{CodesPage, EnrolPage, FactorPage},
     steps::{Flow, Page, Steps},
 };
 use crate::{
     User,
     authentication_methods::{qr, totp::TotpSecret},
-    oauth::{browser::Live, error::OAuthError, form::Form, pages::refused_factor},
+    oauth::{browser::Live, error::OAuthError, failure::failed, form::Form, pages::refused_factor},
     sign_in::{Enrolment, FactorError, Moment, Outstanding, Pending, Proof, SignedIn, Ways},
 };
 

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     checks::{Refusal, Request},
     goal::{Goal, Target},
-    http::failed,
     page::{AccountPage, NewPasswordPage, SignInPage},
     response::{WayBack, see_other},
     second_factor::Place,
@@ -22,6 +21,7 @@ use crate::{
         browser::{Live, Visit},
         consent::Shown,
         error::{Envelope, OAuthError},
+        failure::failed,
         form::Form,
         pages::refused,
         token::Caller,

@@ -9,13 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     goal::Goal,
-    http::failed,
     response::see_other,
     steps::{Flow, Steps},
 };
 use crate::{
     Identity,
-    oauth::{browser::Visit, error::OAuthError, form::Form, pages::refused_elsewhere},
+    oauth::{browser::Visit, error::OAuthError, failure::failed, form::Form, pages::refused_elsewhere},
     upstream::{Fresh, Incoming, Outgoing, Parked, Sent, StateHash, UpstreamError},
 };
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use hilum_pages::{Frame, Leads, Message};
 use hilum_web::RequestContext;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,6 +22,7 @@ use crate::{
         browser::{Live, Visit},
         consent::Shown,
         error::OAuthError,
+        failure,
         form::Form,
         json_body,
         scopes::Endpoint,
@@ -351,19 +352,5 @@ fn failed(visit: &Visit<'_>, error: &OAuthError) -> Response {
     if matches!(error, OAuthError::DeviceCodeUnknown) {
         return start_anew(visit, StatusCode::BAD_REQUEST, &visit.texts.text("device-code-unknown"));
     }
-    let row = error.row();
-    if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
-        let correlation = visit.context.correlation;
-        tracing::error!(%correlation, error = source as &dyn std::error::Error, "device page failed");
-    }
-    let page = DonePage {
-        frame: Frame { error: Some(error.text()), ..visit.frame(String::new()) },
-        title: visit.texts.text("device-done-failed").to_string(),
-        text: visit.texts.text("device-done-failed").attribute("text").to_string(),
-    };
-    let mut response = visit.show(row.status, &page, Leads::Here);
-    if let Some(seconds) = error.retry_after_s() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    failure::failed(visit, error)
 }
