@@ -69,7 +69,7 @@ impl Identity {
         let Asserted { issuer, proven_at_ms, second_factor, .. } = asserted;
         let proven = if second_factor { Amr::MULTI_FACTOR } else { Amr::default() };
         let (amr, voucher) = (Amr::FEDERATED.with(proven), Some(Voucher { issuer, proven_at_ms }));
-        Ok(SignedIn { user, at_ms, amr, voucher })
+        Ok(SignedIn { user, at_ms, voucher, amr })
     }
 
     async fn linked_user(&self, provider: &Provider, asserted: &Asserted, origin: Origin) -> Found {
