@@ -393,7 +393,9 @@ async fn whose_refresh_tokens_are_refused() {
         fixture.identity.update_user(&actor(), &ada.id.to_string(), enable(false)).await.unwrap();
         assert_eq!(fixture.refresh(&id, &token).await.code(), 50_057);
         fixture.identity.update_user(&actor(), &ada.id.to_string(), enable(true)).await.unwrap();
+        assert_eq!(fixture.refresh(&id, &token).await.code(), 50_173, "the block ended the session");
 
+        let token = fresh().await;
         let grants = fixture.identity.list_grants(Some(&id)).await.unwrap();
         fixture.identity.delete_grant(&actor(), &grants[0].id).await.unwrap();
         assert_eq!(fixture.refresh(&id, &token).await.code(), 65_001);
