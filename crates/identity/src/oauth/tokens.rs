@@ -12,7 +12,9 @@ use uuid::Uuid;
 use super::{
     client_authentication::AuthenticatedClient, error::OAuthError, own_token::Provenance, scopes::OidcWords,
 };
-use crate::{Identity, IdentityError, Tenant, User, authentication_methods::Amr, sessions::SessionId};
+use crate::{
+    Identity, IdentityError, Tenant, User, UserType, authentication_methods::Amr, sessions::SessionId,
+};
 
 /// Entra dates tokens back, so that services whose clock is slow take them.
 const BACKDATED_S: i64 = 300;
@@ -56,6 +58,8 @@ pub(crate) struct UserToken {
     /// The session of the refresh token that goes along with it.
     pub(crate) session: Option<SessionId>,
     pub(crate) amr: Amr,
+    /// The issuer that vouched for the user, if it was not this one.
+    pub(crate) idp: Option<String>,
     pub(crate) address: Option<IpAddr>,
 }
 
@@ -108,6 +112,8 @@ pub(crate) struct IdExtras {
     /// The browser session, for clients that want to hear of its end.
     pub(crate) sid: Option<Uuid>,
     pub(crate) auth_time: bool,
+    /// The issuer that vouched for the user, if it was not this one.
+    pub(crate) idp: Option<String>,
 }
 
 /// `at_hash`, `c_hash`: the left half of the hash of RS256 (OIDC Core §3.1.3.6).
@@ -328,7 +334,7 @@ fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
                 ("aud", json!(token.audience)),
                 ("family_name", json!(user.surname)),
                 ("given_name", json!(user.given_name)),
-                ("idp", json!(place.issuer)),
+                ("idp", json!(token.idp.as_ref().unwrap_or(&place.issuer))),
                 ("ipaddr", json!(token.address.map(|address| address.to_string()))),
                 ("unique_name", upn()),
                 ("upn", upn()),
@@ -340,6 +346,7 @@ fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
                 ("aud", json!(token.resource)),
                 ("azp", json!(token.client.app_id())),
                 ("azpacr", json!(token.client.acr())),
+                ("idp", json!(token.idp)),
                 ("ver", json!("2.0")),
             ];
             put(&mut claims, members);
@@ -410,6 +417,7 @@ fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
             ("c_hash", json!(extras.c_hash)),
             ("at_hash", json!(extras.at_hash)),
             ("sid", json!(extras.sid)),
+            ("idp", json!(extras.idp)),
             ("auth_time", json!(extras.auth_time.then_some(token.authenticated_at_ms / 1000))),
         ],
     );
@@ -445,8 +453,8 @@ fn optional_claims(
 ) {
     for name in names {
         let value = match name.as_str() {
-            // A member of the tenant, not a guest.
-            "acct" => json!(0),
+            // Whether the user is a guest of the tenant.
+            "acct" => json!(i32::from(user.details.user_type == UserType::Guest)),
             "amr" => json!(amr.words()),
             "auth_time" => json!(authenticated_at_ms / 1000),
             "email" => json!(user.mail),

@@ -22,7 +22,7 @@ use crate::{authentication_methods::Amr, oauth::Platform};
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_PLATFORM, by_id, revoke};
+pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_IDP, SCHEMA_PLATFORM, by_id, revoke};
 
 /// How long a session may rest: 90 days, as in Entra.
 const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
@@ -75,6 +75,8 @@ pub(crate) struct NewSession {
     /// What was asked for at first: what a refresh without `scope` means.
     pub(crate) scope: String,
     pub(crate) authenticated_at_ms: i64,
+    /// The issuer that vouched for the user, if it was not this one.
+    pub(crate) idp: Option<String>,
     /// Where its code was sent; nothing where it began without redirects.
     pub(crate) platform: Option<Platform>,
     /// What the user proved.
@@ -95,6 +97,8 @@ pub(crate) struct Session {
     pub(crate) expires_at_ms: i64,
     pub(crate) revoked: bool,
     pub(crate) platform: Option<Platform>,
+    /// The issuer that vouched for the user, if it was not this one.
+    pub(crate) idp: Option<String>,
     /// When it ends though it is used.
     pub(crate) ends_at_ms: Option<i64>,
     /// What the user proved.

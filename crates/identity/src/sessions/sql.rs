@@ -22,12 +22,16 @@ pub(crate) const SCHEMA_PLATFORM: Sql = "ALTER TABLE refresh_session ADD COLUMN 
 /// What its user proved.
 pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE refresh_session ADD COLUMN amr TEXT";
 
+/// Who vouched for its user.
+pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE refresh_session ADD COLUMN idp TEXT";
+
 const BY_ID: Sql =
     "SELECT id, user_id, app_id, confidential, scope, authenticated_at_ms, generation, rotated_at_ms,
-    expires_at_ms, revoked_at_ms, platform, ends_at_ms, amr FROM refresh_session WHERE id = $1 AND tenant_id = $2";
+    expires_at_ms, revoked_at_ms, platform, ends_at_ms, amr, idp
+    FROM refresh_session WHERE id = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
-    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr)
-    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12)";
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr, idp)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12,$13)";
 const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3,
     expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
@@ -68,6 +72,7 @@ pub(crate) async fn insert(
         new.platform.map(|platform| platform.as_str().to_owned()).into(),
         ends_at_ms.into(),
         new.amr.text().into(),
+        new.idp.clone().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -114,6 +119,7 @@ fn read(row: &Row) -> Result<Session, DbError> {
             Some(word) => Some(Platform::parse(&word).ok_or(DbError::Corrupt { column: 10 })?),
         },
         ends_at_ms: row.opt_int(11)?,
+        idp: row.opt_text(13)?,
         amr: Amr::of(row.opt_text(12)?.as_deref()),
     })
 }

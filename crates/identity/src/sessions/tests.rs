@@ -20,6 +20,7 @@ fn new(random: &SeededRandom, kind: ClientKind) -> NewSession {
         scope: "openid".to_owned(),
         authenticated_at_ms: 0,
         platform: None,
+        idp: None,
         amr: Amr::PASSWORD,
     }
 }

@@ -74,6 +74,7 @@ impl Identity {
             challenge: request.challenge.clone(),
             authenticated_at_ms: live.session.authenticated_at_ms,
             amr: live.session.amr,
+            idp: live.session.idp.clone(),
             auth_time: request.prompt.auth_time,
             sid: live.session.sid,
         })
@@ -104,6 +105,7 @@ impl Identity {
                 c_hash: code.map(half_hash),
                 at_hash: None,
                 sid: Some(live.session.sid),
+                idp: live.session.idp.clone(),
                 auth_time: request.prompt.auth_time,
             },
         };

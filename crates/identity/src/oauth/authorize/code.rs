@@ -56,6 +56,9 @@ pub(crate) struct Grant {
     /// What the user proved then.
     #[serde(rename = "m")]
     pub(crate) amr: Amr,
+    /// The issuer that vouched for the user, if it was not this one.
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) idp: Option<String>,
     /// Whether the ID token has to say when the user signed in.
     #[serde(rename = "at")]
     pub(crate) auth_time: bool,

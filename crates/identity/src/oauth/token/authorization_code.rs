@@ -60,6 +60,7 @@ pub(super) async fn decide(
         extras: IdExtras {
             nonce: grant.nonce.clone(),
             sid: Some(grant.sid),
+            idp: grant.idp.clone(),
             auth_time: grant.auth_time,
             ..IdExtras::default()
         },

@@ -60,7 +60,7 @@ pub(super) async fn decide(
         client_info: form.get("client_info") == Some("1"),
         platform: session.platform,
         session_ends_at_ms: session.ends_at_ms,
-        extras: IdExtras::default(),
+        extras: IdExtras { idp: session.idp.clone(), ..IdExtras::default() },
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }

@@ -144,6 +144,7 @@ impl Identity {
             kind: client.kind(),
             scope: request.asked.text_with(request.authorised),
             authenticated_at_ms: request.authenticated_at_ms,
+            idp: request.extras.idp.clone(),
             platform: request.platform,
             amr: request.amr,
         };
@@ -247,6 +248,7 @@ impl Identity {
             authenticated_at_ms: request.authenticated_at_ms,
             session: None,
             amr: request.amr,
+            idp: request.extras.idp.clone(),
             address: caller.address,
         };
         Ok(Granted {

@@ -302,7 +302,19 @@ async fn a_linked_user_signs_in_elsewhere() {
         }
         let found = fields(&browser.accept().await);
         let tokens = place.fixture.redeem_web(&place.client, &found["code"]).await;
-        assert_eq!(place.fixture.claims(&tokens).await["oid"], ada.id.to_string());
+        let claims = place.fixture.claims(&tokens).await;
+        assert_eq!(claims["oid"], ada.id.to_string());
+        assert_eq!(claims["idp"], place.elsewhere.url);
+        assert_eq!(place.fixture.id_claims(&tokens).await["idp"], place.elsewhere.url);
+        let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+        let renewed = [
+            ("grant_type", "refresh_token"),
+            ("client_id", &place.client.id),
+            ("client_secret", &place.client.secret),
+            ("refresh_token", &refresh),
+        ];
+        let renewed = place.fixture.v2(&renewed).await;
+        assert_eq!(place.fixture.claims(&renewed).await["idp"], place.elsewhere.url);
         // Single sign-on as ever.
         let again = fields(&browser.get(&place.client.asking(WEB, &[])).await);
         assert!(again.contains_key("code"));
