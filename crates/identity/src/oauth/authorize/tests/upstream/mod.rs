@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
-    IdentityProvider, Linking, ProviderSettings, User,
+    IdentityProvider, Linking, ProviderSettings, SecondFactorChange, User,
     testing::{ISSUER_KEY, empty, request},
 };
 
@@ -408,5 +408,26 @@ async fn a_public_client_and_one_that_posts_its_secret() {
         let mock = place.elsewhere.mock.lock().unwrap();
         assert_eq!(mock.token_form.get("client_secret").map(String::as_str), secret);
         assert!(mock.token_authorization.is_empty() && mock.token_form.contains_key("code_verifier"));
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_of_the_provider_counts_where_the_configuration_says_so() {
+    for place in places(Linking::Existing).await {
+        place.fixture.signer("ada", false).await;
+        place.link(ADA, SUBJECT).await;
+        let wanted = SecondFactorChange::Application(place.client.application.app_id, true);
+        place.fixture.identity.change_second_factor_policy(&actor(), vec![wanted]).await.unwrap();
+        for words in [json!(["pwd"]), json!(["otp", "MFA"]), json!("mfas"), Value::Null] {
+            let mut browser = place.browser();
+            let page = place.sign_in(&mut browser, json!({ "amr": words })).await;
+            assert!(page.text.contains("otpauth") && browser.session().is_none(), "{words}: {}", page.text);
+        }
+        let mut browser = place.browser();
+        assert!(is_in(&place.sign_in(&mut browser, json!({ "amr": ["pwd", "mfa"] })).await));
+        let found = fields(&browser.accept().await);
+        let claims =
+            place.fixture.claims(&place.fixture.redeem_web(&place.client, &found["code"]).await).await;
+        assert_eq!(claims["amr"], json!(["fed", "mfa"]));
     }
 }
