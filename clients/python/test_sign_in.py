@@ -89,7 +89,7 @@ class Browser:
     def visit(self, answer):
         """Keeps a page of ours; says where the answer leads otherwise."""
         while answer.status_code == 303:
-            location = answer.headers["Location"]
+            location = urljoin(answer.url, answer.headers["Location"])
             if not location.startswith(self.server.url):
                 self.page = None
                 return location

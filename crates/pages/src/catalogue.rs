@@ -25,6 +25,7 @@ const SOURCES: &[(&str, &[&str])] = &[(
         include_str!("../messages/en/elsewhere.ftl"),
         include_str!("../messages/en/device.ftl"),
         include_str!("../messages/en/sign-out.ftl"),
+        include_str!("../messages/en/account.ftl"),
         include_str!("../messages/en/failed.ftl"),
         include_str!("../messages/en/error.ftl"),
     ],

@@ -18,7 +18,10 @@ use crate::authentication_methods::Amr;
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_IDP, by_hash, clients_of, end, strengthen};
+pub(crate) use sql::{
+    SCHEMA, SCHEMA_AMR, SCHEMA_BROWSER, SCHEMA_IDP, by_hash, clients_of, end, note_browser, of_user,
+    strengthen,
+};
 
 /// How long a session may rest, as in Entra.
 const IDLE_MAX_MS: i64 = 24 * 3_600_000;
@@ -76,6 +79,20 @@ pub(crate) struct BrowserSession {
     expires_at_ms: i64,
 }
 
+/// A live session as its user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) hash: SessionHash,
+    pub(crate) sid: Uuid,
+    pub(crate) authenticated_at_ms: i64,
+    pub(crate) created_at_ms: i64,
+    pub(crate) used_at_ms: i64,
+    /// From where it was begun.
+    pub(crate) address: Option<String>,
+    /// With what, in a few known words.
+    pub(crate) browser: Option<String>,
+}
+
 impl BrowserSession {
     /// Whether it still holds.
     pub(crate) const fn is_live(&self, now_ms: i64) -> bool {
@@ -106,6 +123,12 @@ pub(crate) async fn begin(
     }
     sql::purge(tx, new.user, at_ms).await?;
     sql::insert(tx, tenant, new, (at_ms, at_ms + IDLE_MAX_MS)).await
+}
+
+/// Notes that the session was used for a page of our own.
+pub(crate) async fn awake(tx: &mut WriteTx, session: &BrowserSession, at_ms: i64) -> Result<(), DbError> {
+    let expires_at_ms = (at_ms + IDLE_MAX_MS).min(session.created_at_ms + LIFE_MAX_MS);
+    sql::touch(tx, &session.hash, (at_ms, expires_at_ms)).await.map(drop)
 }
 
 /// Notes that the session was used to get to a client.

@@ -1,9 +1,9 @@
 //! The tables of browser sessions. They hold nothing that could be put into a cookie.
 
 use hilum_kernel::{AppId, TenantId, UserId};
-use hilum_storage::db::{DbError, ReadTx, Sql, WriteTx};
+use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
-use super::{BrowserSession, NewBrowserSession, SessionHash};
+use super::{BrowserSession, NewBrowserSession, Seen, SessionHash};
 use crate::authentication_methods::Amr;
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE browser_session (
@@ -14,6 +14,10 @@ pub(crate) const SCHEMA: Sql = "CREATE TABLE browser_session (
     CREATE INDEX browser_session_expiry ON browser_session (expires_at_ms);
     CREATE TABLE browser_session_client (
         token_hash TEXT NOT NULL, app_id TEXT NOT NULL, PRIMARY KEY (token_hash, app_id))";
+
+/// What tells people their browsers apart.
+pub(crate) const SCHEMA_BROWSER: Sql = "ALTER TABLE browser_session ADD COLUMN address TEXT;
+    ALTER TABLE browser_session ADD COLUMN browser TEXT";
 
 /// Who vouched for the user, and when they proved themselves there.
 pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE browser_session ADD COLUMN idp TEXT;
@@ -31,6 +35,11 @@ const INSERT: Sql = "INSERT INTO browser_session (token_hash, sid, tenant_id, us
 const TOUCH: Sql = "UPDATE browser_session SET used_at_ms = $2, expires_at_ms = $3 WHERE token_hash = $1";
 const STRENGTHEN: Sql = "UPDATE browser_session SET token_hash = $2, amr = $3 WHERE token_hash = $1";
 const MOVE_CLIENTS: Sql = "UPDATE browser_session_client SET token_hash = $2 WHERE token_hash = $1";
+const NOTE_BROWSER: Sql = "UPDATE browser_session SET address = $2, browser = $3 WHERE token_hash = $1";
+const OF_USER: Sql =
+    "SELECT token_hash, sid, authenticated_at_ms, created_at_ms, used_at_ms, address, browser
+    FROM browser_session WHERE user_id = $1 AND tenant_id || '' = $2 AND expires_at_ms > $3
+    ORDER BY used_at_ms DESC, token_hash LIMIT 100";
 const END: Sql = "DELETE FROM browser_session WHERE token_hash = $1";
 const END_CLIENTS: Sql = "DELETE FROM browser_session_client WHERE token_hash = $1";
 /// A few at a time: each sign-in clears more than it adds. A user has a hundred browsers at most.
@@ -46,8 +55,20 @@ const CLIENTS: Sql =
     "SELECT app_id FROM browser_session_client WHERE token_hash = $1 ORDER BY app_id LIMIT 100";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] =
-    &[BY_HASH, INSERT, TOUCH, STRENGTHEN, MOVE_CLIENTS, END, END_CLIENTS, OVER, NOTE_CLIENT, CLIENTS];
+pub(crate) const STATEMENTS: &[Sql] = &[
+    BY_HASH,
+    INSERT,
+    TOUCH,
+    STRENGTHEN,
+    MOVE_CLIENTS,
+    END,
+    END_CLIENTS,
+    OVER,
+    NOTE_CLIENT,
+    CLIENTS,
+    NOTE_BROWSER,
+    OF_USER,
+];
 
 pub(crate) async fn by_hash(
     tx: &mut ReadTx,
@@ -89,6 +110,37 @@ pub(crate) async fn insert(
         new.amr.text().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
+}
+
+/// Notes where the session was begun.
+pub(crate) async fn note_browser(
+    tx: &mut WriteTx,
+    hash: &SessionHash,
+    (address, browser): (Option<String>, Option<String>),
+) -> Result<(), DbError> {
+    tx.execute(NOTE_BROWSER, &[hash.as_str().into(), address.into(), browser.into()]).await.map(drop)
+}
+
+/// The user's live sessions, the last used first.
+pub(crate) async fn of_user(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    user: UserId,
+    now_ms: i64,
+) -> Result<Vec<Seen>, DbError> {
+    let read = |row: &Row| {
+        Ok(Seen {
+            hash: SessionHash(row.text(0)?),
+            sid: row.id(1)?,
+            authenticated_at_ms: row.int(2)?,
+            created_at_ms: row.int(3)?,
+            used_at_ms: row.int(4)?,
+            address: row.opt_text(5)?,
+            browser: row.opt_text(6)?,
+        })
+    };
+    let rows = tx.fetch_all(OF_USER, &[user.into(), tenant.into(), now_ms.into()]).await?;
+    rows.iter().map(read).collect()
 }
 
 /// False when the session has ended meanwhile.

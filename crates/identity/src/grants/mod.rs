@@ -23,7 +23,8 @@ use crate::{
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_LISTS, delete_assignment, delete_of_principal, grant as find, insert_assignment,
+    SCHEMA, SCHEMA_LISTS, SCHEMA_OF_USER, SCHEMA_TIME, delete_assignment, delete_grant, delete_of_principal,
+    for_user, grant as find, granted_at_ms, insert_assignment, of_user,
 };
 
 pub(crate) use assignments::{COLLECTION as APP_ROLE_ASSIGNMENTS, page as page_of_assignments};
@@ -241,7 +242,7 @@ pub(crate) async fn remove_grant(
     id: &str,
     stamp: &Stamp,
 ) -> Result<(), IdentityError> {
-    if !sql::delete_grant(tx, tenant, id).await? {
+    if !delete_grant(tx, tenant, id).await? {
         return Err(IdentityError::not_found("permission grant", id));
     }
     stamp.record(tx, Action::ConsentRevoked, id, None).await?;
@@ -329,7 +330,7 @@ pub(crate) async fn add_consent(
     tenant: TenantId,
     (client, resource, user): (ObjectId, ObjectId, Option<ObjectId>),
     values: &[String],
-    id: &str,
+    (id, at_ms): (&str, i64),
 ) -> Result<(), IdentityError> {
     let before = sql::grant(tx, client, resource, user).await?;
     let (id, old) = before.map_or_else(|| (id.to_owned(), String::new()), |grant| (grant.id, grant.scope));
@@ -347,7 +348,8 @@ pub(crate) async fn add_consent(
         resource_id: resource,
         scope: words.join(" "),
     };
-    Ok(sql::upsert_grant(tx, tenant, &grant).await?)
+    sql::upsert_grant(tx, tenant, &grant).await?;
+    Ok(sql::note_granted(tx, &grant.id, at_ms).await?)
 }
 
 async fn set_grant(

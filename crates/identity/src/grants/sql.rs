@@ -25,6 +25,13 @@ pub(crate) const SCHEMA_LISTS: Sql =
     "CREATE INDEX permission_grant_tenant ON permission_grant (tenant_id, id);
     CREATE INDEX app_role_assignment_tenant ON app_role_assignment (tenant_id, id)";
 
+/// What a client has for a user, whatever the resource.
+pub(crate) const SCHEMA_OF_USER: Sql =
+    "CREATE INDEX permission_grant_client_principal ON permission_grant (client_id, principal_id)";
+
+/// Since when; of grants of before it is not known.
+pub(crate) const SCHEMA_TIME: Sql = "ALTER TABLE permission_grant ADD COLUMN granted_at_ms BIGINT";
+
 pub(super) const GRANT_COLUMNS: Sql = "id, client_id, consent, principal_id, resource_id, scope";
 pub(super) const ASSIGNMENT_COLUMNS: Sql =
     "id, app_role_id, principal_id, principal_kind, resource_id, created_at_ms";
@@ -40,6 +47,16 @@ const ASSIGNMENT_BY_ID: Sql =
 const GRANTS_OF_CLIENT: Sql =
     "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE client_id = $1 ORDER BY id LIMIT 10000";
+const GRANTS_FOR_USER: Sql =
+    "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
+    WHERE client_id = $1 AND principal_id IN ('', $2) ORDER BY id LIMIT 1000";
+const GRANTS_OF_USER: Sql =
+    "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
+    WHERE principal_id = $1 ORDER BY id LIMIT 1000";
+/// The first time counts.
+const NOTE_GRANTED: Sql =
+    "UPDATE permission_grant SET granted_at_ms = $2 WHERE id = $1 AND granted_at_ms IS NULL";
+const GRANTED_AT: Sql = "SELECT granted_at_ms FROM permission_grant WHERE id = $1";
 const ALL_GRANTS: Sql =
     "SELECT id, client_id, consent, principal_id, resource_id, scope FROM permission_grant
     WHERE tenant_id = $1 ORDER BY id LIMIT 10000";
@@ -68,6 +85,10 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     LOCK_GRANT,
     ASSIGNMENT_BY_ID,
     GRANTS_OF_CLIENT,
+    GRANTS_FOR_USER,
+    GRANTS_OF_USER,
+    NOTE_GRANTED,
+    GRANTED_AT,
     ALL_GRANTS,
     GRANT,
     UPSERT_GRANT,
@@ -84,6 +105,30 @@ pub(crate) async fn grants_of_client(
     client: ObjectId,
 ) -> Result<Vec<PermissionGrant>, DbError> {
     tx.fetch_all(GRANTS_OF_CLIENT, &[client.into()]).await?.iter().map(read_grant).collect()
+}
+
+/// What a client has for everybody and for this user.
+pub(crate) async fn for_user(
+    tx: &mut ReadTx,
+    client: ObjectId,
+    user: ObjectId,
+) -> Result<Vec<PermissionGrant>, DbError> {
+    tx.fetch_all(GRANTS_FOR_USER, &[client.into(), user.into()]).await?.iter().map(read_grant).collect()
+}
+
+/// What a user granted, whatever the client.
+pub(crate) async fn of_user(tx: &mut ReadTx, user: ObjectId) -> Result<Vec<PermissionGrant>, DbError> {
+    tx.fetch_all(GRANTS_OF_USER, &[user.into()]).await?.iter().map(read_grant).collect()
+}
+
+/// Notes when a person granted it.
+pub(super) async fn note_granted(tx: &mut WriteTx, id: &str, at_ms: i64) -> Result<(), DbError> {
+    tx.execute(NOTE_GRANTED, &[id.into(), at_ms.into()]).await.map(drop)
+}
+
+/// When a person granted it, if that is known.
+pub(crate) async fn granted_at_ms(tx: &mut ReadTx, id: &str) -> Result<Option<i64>, DbError> {
+    tx.fetch_optional(GRANTED_AT, &[id.into()]).await?.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 pub(super) async fn all_grants(tx: &mut ReadTx, tenant: TenantId) -> Result<Vec<PermissionGrant>, DbError> {

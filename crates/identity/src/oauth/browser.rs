@@ -14,7 +14,7 @@ use hilum_pages::{
     show,
 };
 use hilum_web::RequestContext;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
 use super::{error::OAuthError, token::ensure_session};
 use crate::{
@@ -39,6 +39,8 @@ pub(crate) struct Visit<'a> {
     is_new: bool,
     /// The session's hash, live or not.
     sent: Option<SessionHash>,
+    /// What the browser is called, in a few known words.
+    name: Option<String>,
     cookie: CookieChange,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Visit<'a> {
             texts: Texts::accepted(headers),
             is_new: browser.is_none(),
             browser: browser.unwrap_or_else(|| identity.random_text::<BROWSER_BYTES>()),
+            name: browser_name(headers),
             sent: sent.as_deref().map(SessionHash::of),
             cookie: CookieChange::Keep,
         }
@@ -129,14 +132,17 @@ impl<'a> Visit<'a> {
             proven_elsewhere_at_ms: signed_in.voucher.as_ref().and_then(|voucher| voucher.proven_at_ms),
             amr: signed_in.amr,
         };
-        let input = (identity.tenant().await?.id, new, self.sent.take(), identity.0.clock.now_ms());
-        let begun = identity.0.db.write(input, |tx, (tenant, new, before, at_ms)| {
+        let address = self.context.client_address.map(|address| address.to_string());
+        let seen_by = (address, self.name.clone());
+        let input = (identity.tenant().await?.id, new, self.sent.take(), seen_by, identity.0.clock.now_ms());
+        let begun = identity.0.db.write(input, |tx, (tenant, new, before, seen_by, at_ms)| {
             async move {
                 // A reset or a block since the password was verified wins.
                 let user = users::lookup(tx, *tenant, &new.user.to_string()).await?;
                 let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
                 ensure_session(&user, new.authenticated_at_ms)?;
                 browser_sessions::begin(tx, *tenant, (new, before.as_ref()), *at_ms).await?;
+                browser_sessions::note_browser(tx, &new.hash, seen_by.clone()).await?;
                 let session = browser_sessions::by_hash(tx, *tenant, &new.hash).await?;
                 Ok::<_, OAuthError>(session.map(|session| Live { session, user }))
             }
@@ -175,6 +181,20 @@ impl<'a> Visit<'a> {
         Ok(live)
     }
 
+    /// Notes that the session is used.
+    pub(crate) async fn keep_awake(&self, session: &BrowserSession) -> Result<(), OAuthError> {
+        let now_ms = self.identity.0.clock.now_ms();
+        if session.is_to_be_touched(now_ms) {
+            let input = (session.clone(), now_ms);
+            let noted =
+                self.identity.0.db.write(input, |tx, (session, now_ms)| {
+                    browser_sessions::awake(tx, session, *now_ms).boxed()
+                });
+            noted.await?;
+        }
+        Ok(())
+    }
+
     /// Ends the browser's session. The browser counts as another one from then on: a form with a password, which the way
     /// back would send again, signs nobody in any more.
     pub(crate) async fn end_session(&mut self) -> Result<(), OAuthError> {
@@ -202,5 +222,65 @@ impl<'a> Visit<'a> {
             CookieChange::Remove => cookies::remove(headers, origin, SESSION_COOKIE, SameSite::Lax),
         }
         response
+    }
+}
+
+/// What people call their browser, read off `User-Agent` (RFC 9110 §10.1.5): known words only, nothing of what was sent.
+fn browser_name(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    let known = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
+    };
+    // In this order: browsers name those they descend from, too.
+    let family = known(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS/", "Chrome"),
+        ("Safari/", "Safari"),
+    ])?;
+    let system = known(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    Some(system.map_or_else(|| family.to_owned(), |system| format!("{family} on {system}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn browsers_have_the_names_that_people_know() {
+        for (agent, name) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                Some("Firefox on Linux"),
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 \
+                 Safari/537.36 Edg/140.0.0.0",
+                Some("Edge on Windows"),
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                 Version/18.0 Mobile/15E148 Safari/604.1",
+                Some("Safari on iPhone"),
+            ),
+            ("curl/8.5.0", None),
+            ("<script>", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(agent))]);
+            assert_eq!(browser_name(&headers).as_deref(), name, "{agent}");
+        }
     }
 }

@@ -3,14 +3,15 @@
 
 use hilum_audit::Actor;
 use hilum_jose::{base64url_encode, sha256};
-use hilum_storage::db::ReadTx;
+use hilum_kernel::{ObjectId, TenantId};
+use hilum_storage::db::{ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 
-use super::{delegation::Delegation, error::OAuthError, scopes::OidcWords};
+use super::{delegation::Delegation, error::OAuthError};
 use crate::{
     Holder, IdentityError, PermissionScope, PermissionScopeKind, Stamp, Tenant, User,
     directory_roles::{self, DirectoryRole},
-    privileges, service_principals,
+    grants, privileges, seed, service_principals,
 };
 
 /// Who may consent to permissions that need an administrator: Global, Application and Cloud Application Administrator.
@@ -45,11 +46,14 @@ impl Shown {
             words.extend([scope.id.to_string(), scope.value.clone().unwrap_or_default(), name, description]);
         }
         words.extend(found.wanted.iter().cloned());
+        words.push("words".to_owned());
+        words.extend(found.missing_words.names().map(str::to_owned));
         Self::of(words.iter().map(String::as_str))
     }
 }
 
 /// What a person is asked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of the page")]
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) shown: Shown,
@@ -57,6 +61,7 @@ pub(crate) struct Question {
     /// The permissions that will be granted, or that are there already.
     pub(crate) permissions: Vec<Permission>,
     pub(crate) knows_name: bool,
+    pub(crate) knows_email: bool,
     pub(crate) stays_signed_in: bool,
     /// A permission needs an administrator, and the person is none.
     pub(crate) admin_needed: bool,
@@ -75,7 +80,7 @@ pub(crate) async fn question(
     tx: &mut ReadTx,
     tenant: &Tenant,
     user: &User,
-    (found, oidc): (&Delegation, OidcWords),
+    found: &Delegation,
 ) -> Result<Question, OAuthError> {
     let defined = &found.resource.properties.api.oauth2_permission_scopes;
     let known = defined
@@ -86,10 +91,47 @@ pub(crate) async fn question(
         shown: Shown::of_delegation(found),
         resource: found.resource.properties.display_name.clone(),
         permissions: missing.chain(known.map(|scope| permission(scope, false))).collect(),
-        knows_name: oidc.profile || oidc.openid,
-        stays_signed_in: oidc.offline_access,
+        knows_name: found.words.profile || found.words.openid,
+        knows_email: found.words.email,
+        stays_signed_in: found.words.offline_access,
         admin_needed: admin_needed(tx, tenant, user, found).await?,
     })
+}
+
+/// Writes down what a person consented to, for himself or, without a user, for everybody: permissions on their resource,
+/// words of OpenID Connect on Microsoft Graph, as Entra does. Each grant is told in words for the trail.
+pub(crate) async fn keep(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    (client, user): (ObjectId, Option<ObjectId>),
+    found: &Delegation,
+    ([first, second], at_ms): (&[String; 2], i64),
+) -> Result<Vec<String>, OAuthError> {
+    let (mut values, words) = match user {
+        Some(_) => {
+            let missing = found.missing.iter().filter_map(|scope| scope.value.clone());
+            (missing.collect(), found.missing_words)
+        }
+        None => (found.wanted.clone(), found.words),
+    };
+    let mut words: Vec<String> = words.names().map(str::to_owned).collect();
+    let resource = found.resource.principal;
+    let mut graph = resource;
+    if !words.is_empty() && found.resource.app_id != seed::GRAPH_APP_ID {
+        graph = service_principals::required(tx, tenant, &seed::GRAPH_APP_ID.to_string()).await?.id;
+    } else {
+        values.append(&mut words);
+    }
+    let mut kept = Vec::new();
+    for (resource, values, id) in [(resource, values, first), (graph, words, second)] {
+        if values.is_empty() {
+            continue;
+        }
+        grants::add_consent(tx, tenant, (client, resource, user), &values, (id, at_ms)).await?;
+        let whom = if user.is_some() { "" } else { " for everybody" };
+        kept.push(format!("{} of {resource}{whom}", values.join(" ")));
+    }
+    Ok(kept)
 }
 
 /// Whether what is missing needs an administrator, and this user is none who may grant it.
@@ -149,7 +191,8 @@ async fn may_grant(
     }
 }
 
-fn permission(scope: &PermissionScope, is_new: bool) -> Permission {
+/// One permission.
+pub(crate) fn permission(scope: &PermissionScope, is_new: bool) -> Permission {
     let first = |texts: [&Option<String>; 3]| texts.into_iter().flatten().next().cloned().unwrap_or_default();
     Permission {
         name: first([&scope.user_consent_display_name, &scope.admin_consent_display_name, &scope.value]),

@@ -1,22 +1,23 @@
 //! What a client may do for a user on a resource: consent (sheet §2.6, §2.12), and the user's own rights there.
 //!
 //! A delegated permission counts when it was granted for everybody or for this user, when the resource pre-authorised
-//! the client, or when the client is the resource. Words of OpenID Connect need no consent: they only tell the client
-//! who signed in to it. A token carries all that was granted on its resource, as in Entra, not only what was asked.
+//! the client, or when the client is the resource. Words of OpenID Connect are permissions of Microsoft Graph, as in Entra:
+//! who can be asked is asked once before a client learns who signed in ([`find_to_ask`]). A token carries all that was
+//! granted on its resource, as in Entra, not only what was asked.
 
 use hilum_kernel::{AppId, ObjectId, TenantId};
 use hilum_storage::db::ReadTx;
 
 use super::{
     error::{OAuthError, quoted},
-    scopes::{Asked, Values},
+    scopes::{Asked, OidcWords, Values},
     sql::{self, UserResource},
     tokens::{Groups, Rights},
 };
 use crate::{
-    ApplicationProperties, PermissionKind, PermissionScope, User, applications,
+    ApplicationProperties, ConsentKind, PermissionKind, PermissionScope, User, applications,
     directory_roles::{self, DirectoryRole},
-    seed,
+    grants, seed, service_principals,
 };
 
 /// More groups than this do not go into a token (Entra: 200 in a JWT).
@@ -40,6 +41,10 @@ pub(crate) struct Delegation {
     pub(crate) wanted: Vec<String>,
     /// Permissions that were asked for and not granted yet.
     pub(crate) missing: Vec<PermissionScope>,
+    /// The words of OpenID Connect that were asked for.
+    pub(crate) words: OidcWords,
+    /// Those that the person is to be asked for; none where nobody can be asked.
+    pub(crate) missing_words: OidcWords,
     /// Whether there is nothing that a token could carry.
     pub(crate) is_empty: bool,
 }
@@ -61,8 +66,13 @@ pub(crate) async fn find(
             || words.iter().any(|word| scope.value.as_ref().is_some_and(|v| v.eq_ignore_ascii_case(word)))
     };
     let defined = || resource.properties.api.oauth2_permission_scopes.iter().filter(|scope| scope.is_enabled);
-    let granted: Vec<String> =
-        defined().filter(|scope| is_granted(scope)).filter_map(|scope| scope.value.clone()).collect();
+    // What of them goes into tokens is for the request to say.
+    let is_no_word = |value: &String| resource.app_id != seed::GRAPH_APP_ID || !OidcWords::is_word(value);
+    let granted: Vec<String> = defined()
+        .filter(|scope| is_granted(scope))
+        .filter_map(|scope| scope.value.clone())
+        .filter(is_no_word)
+        .collect();
     let wanted: Vec<&PermissionScope> = match &asked.values {
         Values::Named(values) => named(values, &resource)?,
         // Interactive `.default`: asked only where nothing was granted before.
@@ -74,12 +84,41 @@ pub(crate) async fn find(
         }
         Values::Default => Vec::new(),
     };
-    let names = wanted.iter().filter_map(|scope| scope.value.clone()).collect();
+    let names: Vec<String> = wanted.iter().filter_map(|scope| scope.value.clone()).collect();
     let missing: Vec<PermissionScope> =
         wanted.into_iter().filter(|scope| !is_granted(scope)).cloned().collect();
     let only_oidc = matches!(&asked.values, Values::Named(values) if values.is_empty());
-    let is_empty = granted.is_empty() && missing.is_empty() && !own && !only_oidc;
-    Ok(Delegation { granted, wanted: names, missing, is_empty, resource })
+    let is_empty = granted.is_empty() && names.is_empty() && !own && !only_oidc;
+    let (words, missing_words) = (asked.oidc, OidcWords::default());
+    Ok(Delegation { granted, wanted: names, missing, words, missing_words, is_empty, resource })
+}
+
+/// The same where the person is there to be asked: with the words of OpenID Connect that need consent, too. An
+/// administrator's consent to the client says that users may sign in to it.
+pub(crate) async fn find_to_ask(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    client: ClientIds,
+    user: &User,
+    asked: &Asked,
+) -> Result<Delegation, OAuthError> {
+    let mut found = find(tx, tenant, client, user, asked).await?;
+    let trusted = seed::is_command_line(client.app_id)
+        || !pre_authorised(&found.resource.properties, client.app_id).is_empty();
+    if trusted {
+        return Ok(found);
+    }
+    let grants = grants::for_user(tx, client.principal, ObjectId::new(user.id.uuid())).await?;
+    if grants.iter().any(|grant| grant.consent == ConsentKind::AllPrincipals) {
+        return Ok(found);
+    }
+    // A token for itself tells the client who it is about.
+    found.words.openid |= found.resource.app_id == client.app_id;
+    let graph = service_principals::by_app_id(tx, tenant, seed::GRAPH_APP_ID).await?.map(|graph| graph.id);
+    let of_graph = grants.iter().filter(|grant| Some(grant.resource_id) == graph);
+    let consented = OidcWords::among(of_graph.flat_map(|grant| grant.scope.split_whitespace()));
+    found.missing_words = found.words.without(consented);
+    Ok(found)
 }
 
 /// The resource of that name, if it is in the tenant and may have tokens.
@@ -123,6 +162,11 @@ fn listed(client: &ApplicationProperties, resource: AppId) -> Vec<uuid::Uuid> {
 }
 
 impl Delegation {
+    /// Whether there is something to be asked.
+    pub(crate) fn is_to_be_asked(&self) -> bool {
+        !self.missing.is_empty() || !self.missing_words.is_empty()
+    }
+
     /// `scp`. Never empty: a token without it would pass for an application's own.
     pub(crate) fn scp(&self, asked: &Asked) -> Vec<String> {
         let mut values = self.granted.clone();

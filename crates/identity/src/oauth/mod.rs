@@ -1,5 +1,6 @@
 //! OAuth 2.0 and OpenID Connect on the wire (RFC 6749, OIDC Discovery), in Entra's shapes (DESIGN §3, sheet §1).
 
+mod account;
 mod authorize;
 mod browser;
 mod client_authentication;
@@ -60,7 +61,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 31] = [
+const PATHS: [&str; 34] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -92,6 +93,9 @@ const PATHS: [&str; 31] = [
     "/{tenant}/oauth2/v2.0/introspect",
     "/{tenant}/oauth2/v2.0/par",
     "/error",
+    "/portal/account",
+    "/portal/account/applications",
+    "/portal/account/sessions",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -101,7 +105,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 31] = [
+    let handlers: [MethodRouter<Identity>; 34] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -133,6 +137,9 @@ pub(crate) fn router(identity: Identity) -> Router {
         token(post(introspection::post)),
         token(post(par::post)),
         get(failure::explain),
+        get(account::index),
+        get(account::applications_get).post(account::applications_post),
+        get(account::sessions_get).post(account::sessions_post),
     ];
     PATHS
         .into_iter()

@@ -42,6 +42,9 @@ pub fn openapi(origin: &str) -> Value {
             "/{tenant}/oauth2/devicecode": device_code("deviceCodeV1", "Starts a device flow, v1.0", "resource"),
             "/{tenant}/userrealm/{user}": user_realm(),
             "/error": error_page(),
+            "/portal/account": account_index(),
+            "/portal/account/applications": account_page("myApplications", "The applications that act in the person's name; takes access back"),
+            "/portal/account/sessions": account_page("mySessions", "Where the person is signed in; ends sessions"),
             "/devicelogin": device_page("devicePage"),
             "/{tenant}/oauth2/deviceauth": device_page("devicePageOfTenant")
         }
@@ -408,6 +411,36 @@ fn device_page(id: &str) -> Value {
             "summary": "A step: the code, or the decision. Between them is `/common/login`.",
             "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
             "responses": answers()
+        }
+    })
+}
+
+fn account_index() -> Value {
+    json!({ "get": {
+        "operationId": "myAccount",
+        "summary": "My account",
+        "responses": { "303": { "description": "To the person's applications." } }
+    } })
+}
+
+fn account_page(id: &str, summary: &str) -> Value {
+    json!({
+        "get": {
+            "operationId": id,
+            "summary": summary,
+            "responses": {
+                "200": { "description": "The page, or that of signing in to it.", "content": { "text/html": {} } }
+            }
+        },
+        "post": {
+            "operationId": format!("{id}Step"),
+            "summary": "A step",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
+            "responses": {
+                "200": { "description": "The page that asks whether to do it.", "content": { "text/html": {} } },
+                "303": { "description": "Done: to the page." },
+                "400": { "description": "The form came from elsewhere, or is too old.", "content": { "text/html": {} } }
+            }
         }
     })
 }

@@ -62,6 +62,11 @@ impl OidcWords {
         self.offline_access &= other.offline_access;
     }
 
+    /// Whether it is one.
+    pub(crate) fn is_word(word: &str) -> bool {
+        Self::default().set(word)
+    }
+
     fn set(&mut self, word: &str) -> bool {
         let flag = match word.to_ascii_lowercase().as_str() {
             "openid" => &mut self.openid,
@@ -72,6 +77,41 @@ impl OidcWords {
         };
         *flag = true;
         true
+    }
+
+    /// Those that are not in the other.
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self {
+            openid: self.openid && !other.openid,
+            profile: self.profile && !other.profile,
+            email: self.email && !other.email,
+            offline_access: self.offline_access && !other.offline_access,
+        }
+    }
+
+    /// The words that are among these values.
+    pub(crate) fn among<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found = Self::default();
+        for value in values {
+            found.set(value);
+        }
+        found
+    }
+
+    /// The words themselves.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            ("openid", self.openid),
+            ("profile", self.profile),
+            ("email", self.email),
+            ("offline_access", self.offline_access),
+        ]
+        .into_iter()
+        .filter_map(|(word, said)| said.then_some(word))
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
     }
 
     /// Those that Microsoft Graph puts into `scp`: they are permissions of its own.
@@ -135,7 +175,7 @@ impl Asked {
         if matches!(&self.values, Values::Named(values) if values.is_empty()) {
             self.resource.clone_from(&authorised.resource);
             self.values.clone_from(&authorised.values);
-            let named = authorised.words.iter().filter(|word| !OidcWords::default().set(word));
+            let named = authorised.words.iter().filter(|word| !OidcWords::is_word(word));
             self.words.extend(named.cloned());
         }
     }

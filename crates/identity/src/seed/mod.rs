@@ -75,6 +75,11 @@ pub(crate) fn applications(
     })
 }
 
+/// Whether it is one of the command lines, which may act for their users without asking.
+pub(crate) fn is_command_line(app_id: AppId) -> bool {
+    [AZURE_CLI_APP_ID, AZURE_POWERSHELL_APP_ID].contains(&app_id)
+}
+
 /// How many applications are seeded.
 pub(crate) const COUNT: usize = 5;
 

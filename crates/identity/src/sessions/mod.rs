@@ -22,7 +22,9 @@ use crate::{authentication_methods::Amr, oauth::Platform};
 
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{SCHEMA, SCHEMA_AMR, SCHEMA_IDP, SCHEMA_PLATFORM, by_id, revoke};
+pub(crate) use sql::{
+    SCHEMA, SCHEMA_AMR, SCHEMA_IDP, SCHEMA_PLATFORM, by_id, of_user, revoke, revoke_of_application,
+};
 
 /// How long a session may rest: 90 days, as in Entra.
 const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
@@ -126,6 +128,15 @@ impl Session {
         self.generation == token.generation.saturating_add(1)
             && now_ms <= self.rotated_at_ms.saturating_add(grace_ms)
     }
+}
+
+/// What an application keeps for a user: one or more live sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OfApplication {
+    pub(crate) app_id: AppId,
+    /// When the user signed in for the oldest.
+    pub(crate) since_ms: i64,
+    pub(crate) used_at_ms: i64,
 }
 
 /// What a refresh token says.

@@ -3,8 +3,8 @@
 use hilum_kernel::{AppId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Row, Sql, WriteTx};
 
-use super::{ClientKind, NewSession, Session, SessionId};
-use crate::{authentication_methods::Amr, oauth::Platform};
+use super::{ClientKind, NewSession, OfApplication, Session, SessionId};
+use crate::{User, authentication_methods::Amr, oauth::Platform};
 
 pub(crate) const SCHEMA: Sql = "CREATE TABLE refresh_session (
         id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, user_id TEXT NOT NULL, app_id TEXT NOT NULL,
@@ -36,6 +36,13 @@ const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rot
     expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
 const REVOKE: Sql = "UPDATE refresh_session SET revoked_at_ms = $2 WHERE id = $1 AND revoked_at_ms IS NULL";
+/// Live sessions of a user, of each application; those of before `$4` are worth nothing.
+const OF_USER: Sql = "SELECT app_id, MIN(authenticated_at_ms), MAX(rotated_at_ms) FROM refresh_session
+    WHERE user_id = $1 AND tenant_id || '' = $2 AND revoked_at_ms IS NULL AND expires_at_ms > $3
+        AND authenticated_at_ms >= $4
+    GROUP BY app_id ORDER BY app_id LIMIT 1000";
+const REVOKE_OF_APPLICATION: Sql = "UPDATE refresh_session SET revoked_at_ms = $3
+    WHERE user_id = $1 AND app_id = $2 AND revoked_at_ms IS NULL";
 /// A few at a time: each start of a session clears more than it adds.
 const PURGE: Sql = "DELETE FROM refresh_session
     WHERE id IN (SELECT id FROM refresh_session WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT 10)";
@@ -43,7 +50,8 @@ const PURGE_OLDEST: Sql = "DELETE FROM refresh_session WHERE id IN (SELECT id FR
     WHERE user_id = $1 AND app_id = $2 ORDER BY rotated_at_ms DESC, id LIMIT 10 OFFSET 100)";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[Sql] = &[BY_ID, INSERT, ROTATE, REVOKE, PURGE, PURGE_OLDEST];
+pub(crate) const STATEMENTS: &[Sql] =
+    &[BY_ID, INSERT, ROTATE, REVOKE, PURGE, PURGE_OLDEST, OF_USER, REVOKE_OF_APPLICATION];
 
 pub(crate) async fn by_id(
     tx: &mut ReadTx,
@@ -91,6 +99,30 @@ pub(crate) async fn rotate(
 /// Ends a session; false when it was over already.
 pub(crate) async fn revoke(tx: &mut WriteTx, id: SessionId, at_ms: i64) -> Result<bool, DbError> {
     Ok(tx.execute(REVOKE, &[id.to_string().into(), at_ms.into()]).await? > 0)
+}
+
+/// What applications keep for a user.
+pub(crate) async fn of_user(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    user: &User,
+    now_ms: i64,
+) -> Result<Vec<OfApplication>, DbError> {
+    let valid_from_ms = user.sessions_valid_from.as_millisecond();
+    let values = [user.id.into(), tenant.into(), now_ms.into(), valid_from_ms.into()];
+    let read =
+        |row: &Row| Ok(OfApplication { app_id: row.id(0)?, since_ms: row.int(1)?, used_at_ms: row.int(2)? });
+    tx.fetch_all(OF_USER, &values).await?.iter().map(read).collect()
+}
+
+/// Ends all sessions of an application for a user; how many there were.
+pub(crate) async fn revoke_of_application(
+    tx: &mut WriteTx,
+    user: UserId,
+    app_id: AppId,
+    at_ms: i64,
+) -> Result<u64, DbError> {
+    tx.execute(REVOKE_OF_APPLICATION, &[user.into(), app_id.into(), at_ms.into()]).await
 }
 
 pub(crate) async fn purge(

@@ -8,9 +8,12 @@ consent-unverified = { $id }, unverified publisher
 consent-leads-to = The answer goes to
 # $resource: the name of the service that the permissions are about.
 consent-on-your-behalf = The application will be able to act in your name with these permissions on <strong>{ $resource }</strong>, within what you may do yourself:
+# Where the application only wants to know who is there.
+consent-only-signs-in = The application will be able to:
 # Beside a permission that was not granted before.
 consent-new = (new)
 consent-knows-name = Sign you in and read your name
+consent-knows-email = Read your e-mail address
 consent-stays-signed-in = Keep access until you or an administrator end it
 consent-warning = Accept only if you know and trust this application. You did not mean to use it? Refuse.
 consent-terms = Terms of service

@@ -29,7 +29,7 @@ impl Identity {
         // Refuses users who have to be assigned and are not, before anything is asked.
         delegation::rights(&mut tx, tenant.id, user, &client).await?;
         let ids = ClientIds { app_id: request.app_id(), principal: request.principal };
-        let found = delegation::find(&mut tx, tenant.id, ids, user, &request.asked).await?;
+        let found = delegation::find_to_ask(&mut tx, tenant.id, ids, user, &request.asked).await?;
         delegation::rights(&mut tx, tenant.id, user, &found.resource).await?;
         if found.is_empty {
             let name = request.name().to_owned();

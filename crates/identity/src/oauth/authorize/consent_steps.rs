@@ -39,11 +39,11 @@ impl Steps<'_> {
         if let Some(page) = self.step_up(Some(request), &flow, (live, &resource)).await {
             return page;
         }
-        if !found.missing.is_empty() && prompt.none {
+        if found.is_to_be_asked() && prompt.none {
             let (id, name) = (request.app_id().to_string(), request.name().to_owned());
             return self.back_with(&request.back, &OAuthError::ConsentRequired(id, name));
         }
-        if !found.missing.is_empty() || (prompt.consent && !flow.consented) {
+        if found.is_to_be_asked() || (prompt.consent && !flow.consented) {
             return self.consent_page(request, &flow, (live, &found)).await;
         }
         match Box::pin(identity.answer_authorization(request, live, &self.caller)).await {
@@ -135,9 +135,8 @@ impl Steps<'_> {
         let asked = async {
             let tenant = identity.tenant().await?;
             let mut tx = identity.0.db.read().await?;
-            let oidc = request.asked.oidc;
-            let question = consent::question(&mut tx, tenant, &live.user, (found, oidc)).await?;
-            let all = !found.wanted.is_empty()
+            let question = consent::question(&mut tx, tenant, &live.user, found).await?;
+            let all = (!found.wanted.is_empty() || !found.words.is_empty())
                 && consent::may_grant_for_all(&mut tx, tenant, &live.user, found).await?;
             Ok::<_, OAuthError>((question, all))
         };

@@ -7,7 +7,7 @@ use hilum_storage::db::WriteTx;
 
 use super::checks::Request;
 use crate::{
-    Identity, Tenant, grants,
+    Identity, Tenant,
     oauth::{
         browser::Live,
         consent::{self, Shown},
@@ -45,7 +45,7 @@ struct Input {
     asked: Asked,
     for_whom: ForWhom,
     shown: Shown,
-    grant_id: String,
+    grant_ids: [String; 2],
     origin: Origin,
     at_ms: i64,
 }
@@ -66,7 +66,7 @@ impl Identity {
             asked: request.asked.clone(),
             for_whom,
             shown: shown.clone(),
-            grant_id: self.random_text::<32>(),
+            grant_ids: [self.random_text::<32>(), self.random_text::<32>()],
             origin: Origin {
                 address: caller.address,
                 correlation: caller.correlation,
@@ -83,7 +83,7 @@ async fn write(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Conse
     let user = users::lookup(tx, tenant.id, &input.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
     ensure_session(&user, input.authenticated_at_ms)?;
-    let found = delegation::find(tx, tenant.id, input.client, &user, &input.asked).await?;
+    let found = delegation::find_to_ask(tx, tenant.id, input.client, &user, &input.asked).await?;
     if Shown::of_delegation(&found) != input.shown {
         return Ok(Consented::Changed);
     }
@@ -94,25 +94,17 @@ async fn write(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Conse
     if refused {
         return Ok(Consented::AdminNeeded);
     }
-    let wanted = match input.for_whom {
-        ForWhom::Oneself => found.missing.iter().filter_map(|scope| scope.value.clone()).collect(),
-        ForWhom::Everybody => found.wanted.clone(),
-    };
-    let values: Vec<String> = wanted;
-    if values.is_empty() {
-        return Ok(Consented::Yes);
-    }
     let principal = (input.for_whom == ForWhom::Oneself).then(|| ObjectId::new(user.id.uuid()));
-    let place = (input.client.principal, found.resource.principal, principal);
-    grants::add_consent(tx, tenant.id, place, &values, &input.grant_id).await?;
-    let whom = if principal.is_some() { "" } else { " for everybody" };
-    let event = Event {
-        target: Some(input.client.principal.to_string()),
-        detail: Some(format!("{} of {}{whom}", values.join(" "), found.resource.principal)),
-        source: input.origin.address.map(|address| address.to_string()),
-        correlation: Some(input.origin.correlation),
-        ..Event::new(Action::ConsentGranted, Outcome::Success, actor_of(&user, input.origin))
-    };
-    record(tx, input.at_ms, &event).await?;
+    let place = (input.client.principal, principal);
+    for detail in consent::keep(tx, tenant.id, place, &found, (&input.grant_ids, input.at_ms)).await? {
+        let event = Event {
+            target: Some(input.client.principal.to_string()),
+            detail: Some(detail),
+            source: input.origin.address.map(|address| address.to_string()),
+            correlation: Some(input.origin.correlation),
+            ..Event::new(Action::ConsentGranted, Outcome::Success, actor_of(&user, input.origin))
+        };
+        record(tx, input.at_ms, &event).await?;
+    }
     Ok(Consented::Yes)
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Identity, User,
     oauth::{
+        account,
         browser::{Live, Visit},
         device,
         error::OAuthError,
@@ -48,6 +49,10 @@ impl Target {
 pub(in crate::oauth) enum OwnPage {
     /// A device waits for this code to be confirmed (RFC 8628 §3.3).
     Device { user_code: String },
+    /// *My applications*.
+    Applications,
+    /// Where the person is signed in.
+    Sessions,
 }
 
 /// The same, checked.
@@ -129,6 +134,8 @@ impl Own {
     pub(super) fn path(&self, visit: &Visit<'_>, live: &Live) -> Result<String, OAuthError> {
         match &self.page {
             OwnPage::Device { user_code } => device::confirmation(visit, live, user_code),
+            OwnPage::Applications => Ok(account::APPLICATIONS.to_owned()),
+            OwnPage::Sessions => Ok(account::SESSIONS.to_owned()),
         }
     }
 }
@@ -151,6 +158,10 @@ impl Identity {
                 let prompt = Prompt { select_account: true, ..Prompt::default() };
                 let (app_id, name) = (application.app_id, application.properties.display_name);
                 Ok(Own { page, app_id, resource, name, prompt })
+            }
+            OwnPage::Applications | OwnPage::Sessions => {
+                let (app_id, name) = (account::MY_ACCOUNT_APP_ID, "My account".to_owned());
+                Ok(Own { page, app_id, resource: app_id, name, prompt: Prompt::default() })
             }
         }
     }

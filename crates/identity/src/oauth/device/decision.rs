@@ -11,7 +11,6 @@ use super::{Authenticated, CodeHash, Flow, State, normal_user_code, sql};
 use crate::{
     Application, Identity, Tenant, User, applications,
     authentication_methods::Amr,
-    grants,
     oauth::{
         consent::{self, Question, Shown},
         delegation::{self, ClientIds, Delegation},
@@ -70,7 +69,7 @@ struct Input {
     shown: Shown,
     answer: Answer,
     origin: Origin,
-    grant_id: String,
+    grant_ids: [String; 2],
     at_ms: i64,
 }
 
@@ -128,9 +127,8 @@ impl Identity {
         let mut tx = self.0.db.read().await?;
         let user = users::lookup(&mut tx, tenant.id, &user.to_string()).await?;
         let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
-        let asked = Asked::parse(Endpoint::V2, Some(&flow.scope), None)?;
         let (_, found) = examine(&mut tx, tenant.id, flow, &user).await?;
-        let question = consent::question(&mut tx, tenant, &user, (&found, asked.oidc)).await?;
+        let question = consent::question(&mut tx, tenant, &user, &found).await?;
         Ok((user, question))
     }
 
@@ -152,7 +150,7 @@ impl Identity {
             shown: shown.clone(),
             answer,
             origin,
-            grant_id: self.random_text::<32>(),
+            grant_ids: [self.random_text::<32>(), self.random_text::<32>()],
             at_ms: self.0.clock.now_ms(),
         };
         self.0.db.write((tenant, input), |tx, (tenant, input)| decide(tx, tenant, input).boxed()).await
@@ -175,7 +173,7 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
         if consent::admin_needed(tx, tenant, &user, &found).await? {
             return Ok(Decided::AdminNeeded);
         }
-        if !found.missing.is_empty() {
+        if found.is_to_be_asked() {
             granted = Some((client, found));
         }
     }
@@ -196,12 +194,11 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
         ..Event::new(action, outcome, actor.clone())
     };
     if let Some((client, found)) = granted {
-        let values: Vec<String> = found.missing.iter().filter_map(|scope| scope.value.clone()).collect();
-        let place = (client.principal, found.resource.principal, Some(ObjectId::new(user.id.uuid())));
-        grants::add_consent(tx, input.tenant, place, &values, &input.grant_id).await?;
-        let detail = format!("{} of {}", values.join(" "), found.resource.principal);
-        let consent = event(Action::ConsentGranted, Outcome::Success, client.principal.to_string(), detail);
-        record(tx, input.at_ms, &consent).await?;
+        let place = (client.principal, Some(ObjectId::new(user.id.uuid())));
+        for detail in consent::keep(tx, input.tenant, place, &found, (&input.grant_ids, input.at_ms)).await? {
+            let target = client.principal.to_string();
+            record(tx, input.at_ms, &event(Action::ConsentGranted, Outcome::Success, target, detail)).await?;
+        }
     }
     let (outcome, decided) = match input.answer {
         Answer::Accept => (Outcome::Success, Decided::Accepted),
@@ -224,7 +221,7 @@ async fn examine(
     // Assignment is checked before anything is asked.
     delegation::rights(tx, tenant, user, &client).await?;
     let ids = ClientIds { app_id: flow.app_id, principal: client.principal };
-    let found = delegation::find(tx, tenant, ids, user, &asked).await?;
+    let found = delegation::find_to_ask(tx, tenant, ids, user, &asked).await?;
     delegation::rights(tx, tenant, user, &found.resource).await?;
     if found.is_empty {
         let name = client.properties.display_name;

@@ -13,7 +13,7 @@ use crate::{
     oauth::{
         authorize::{self, Platform, Redeemed, Redemption},
         client_authentication::AuthenticatedClient,
-        delegation::{self, ClientIds},
+        delegation::{self, ClientIds, Delegation},
         device::{self, CodeHash},
         error::OAuthError,
         scopes::{Asked, Endpoint, OidcWords},
@@ -200,8 +200,8 @@ impl Identity {
         // Also refuses users who are not assigned to the client.
         let client_rights = delegation::rights(&mut tx, tenant.id, user, &registered).await?;
         let ids = ClientIds { app_id: client.app_id(), principal: client.principal() };
-        let found = delegation::find(&mut tx, tenant.id, ids, user, asked).await?;
-        if !found.missing.is_empty() || found.is_empty {
+        let found = found(&mut tx, tenant.id, ids, request).await?;
+        if found.is_to_be_asked() || found.is_empty {
             let name = registered.properties.display_name;
             return Err(OAuthError::ConsentRequired(client.app_id().to_string(), name));
         }
@@ -259,6 +259,21 @@ impl Identity {
             refresh_token_expires_in: None,
             client_info,
         })
+    }
+}
+
+/// What the client may do for the user. What was said yes to on a page may have been taken back since; who gave the client
+/// name and password needed no question, and a session ends with its consent.
+async fn found(
+    tx: &mut ReadTx,
+    tenant: TenantId,
+    client: ClientIds,
+    request: &ForUser,
+) -> Result<Delegation, OAuthError> {
+    let (user, asked) = (&request.user, &request.asked);
+    match &request.step {
+        Step::Code(_) | Step::Redeem(_) => delegation::find_to_ask(tx, tenant, client, user, asked).await,
+        Step::Begin | Step::Rotate(_) => delegation::find(tx, tenant, client, user, asked).await,
     }
 }
 

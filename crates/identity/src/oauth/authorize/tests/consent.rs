@@ -1,9 +1,7 @@
 //! Consent: who is asked what, who may say yes, and what is remembered.
 
-use hilum_kernel::ObjectId;
-
 use super::*;
-use crate::ServicePrincipalChange;
+use crate::{ServicePrincipalChange, seed::GRAPH_APP_ID};
 
 const ADMINS: &str = "https://graph.microsoft.com/Application.ReadWrite.All openid";
 
@@ -35,11 +33,11 @@ async fn a_person_may_refuse_and_is_asked_again() {
         let page = browser.get(&client.asking(WEB, &[])).await;
         assert!(page.text.contains("asks for permissions"), "{}", page.text);
         browser.accept().await;
-        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
-        assert_eq!(
-            (grants.len(), grants[0].scope.as_str(), grants[0].principal_id),
-            (1, "Dicom.Read", Some(ObjectId::new(ada.id.uuid())))
-        );
+        let adas = Some(ObjectId::new(ada.id.uuid()));
+        let on_dicom = fixture.grant_on(&client.id, crate::DICOM_APP_ID).await;
+        assert_eq!(on_dicom, Some(("Dicom.Read".to_owned(), adas)));
+        let on_graph = fixture.grant_on(&client.id, GRAPH_APP_ID).await;
+        assert_eq!(on_graph, Some(("openid profile offline_access".to_owned(), adas)));
         // What is new is asked for; what was granted stays.
         let more = client.asking(WEB, &[("scope", "https://dicom.healthcareapis.azure.com/Dicom.ReadWrite")]);
         let page = browser.get(&more).await;
@@ -52,8 +50,9 @@ async fn a_person_may_refuse_and_is_asked_again() {
         assert!(page.text.contains("asks for permissions"), "{}", page.text);
         assert!(fields(&browser.accept().await).contains_key("code"));
         // Taken back, it is asked for again.
-        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
-        fixture.identity.delete_grant(&actor(), &grants[0].id).await.unwrap();
+        for grant in fixture.identity.list_grants(Some(&client.id)).await.unwrap() {
+            fixture.identity.delete_grant(&actor(), &grant.id).await.unwrap();
+        }
         assert!(browser.get(&client.asking(WEB, &[])).await.text.contains("asks for permissions"));
         let trail = fixture.final_trail().await;
         let line = "identity.authorization.answered refused";
@@ -90,8 +89,8 @@ async fn an_administrators_permission_needs_an_administrator() {
         let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
         assert!(page.text.contains("Consent on behalf of your organisation"), "{}", page.text);
         browser.step("consent", &[("decision", "accept"), ("everybody", "1")]).await;
-        let grants = fixture.identity.list_grants(Some(&client.id)).await.unwrap();
-        assert_eq!((grants[0].scope.as_str(), grants[0].principal_id), ("Application.ReadWrite.All", None));
+        let granted = fixture.grant_on(&client.id, GRAPH_APP_ID).await;
+        assert_eq!(granted, Some(("Application.ReadWrite.All openid".to_owned(), None)));
         // Nobody else is asked.
         let mut browser = Browser::new(&fixture);
         browser.get(&asking).await;
@@ -137,7 +136,7 @@ async fn who_is_not_assigned_is_told_on_a_page() {
 }
 
 #[tokio::test]
-async fn pre_authorised_clients_and_plain_sign_ins_ask_nothing() {
+async fn pre_authorised_clients_ask_nothing() {
     for fixture in fixtures().await {
         fixture.signer("ada", false).await;
         let client = fixture.registered().await;
@@ -158,12 +157,75 @@ async fn pre_authorised_clients_and_plain_sign_ins_ask_nothing() {
         browser.get(&client.asking(WEB, &[("scope", &scope)])).await;
         let code = fields(&browser.sign_in(ADA, PASSWORD).await)["code"].clone();
         assert_eq!(fixture.claims(&fixture.redeem_web(&client, &code).await).await["scp"], "Use");
-        let code =
-            fields(&browser.get(&client.asking(WEB, &[("scope", "openid profile")])).await)["code"].clone();
-        let tokens = fixture.redeem_web(&client, &code).await;
-        assert_eq!(fixture.id_claims(&tokens).await["preferred_username"], ADA);
+        assert!(fixture.identity.list_grants(Some(&client.id)).await.unwrap().is_empty());
         assert_eq!(client.application.properties.display_name, "Reading room");
     }
+}
+
+#[tokio::test]
+async fn who_somebody_is_is_told_to_nobody_unasked() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let client = fixture.registered().await;
+        let adas = Some(ObjectId::new(ada.id.uuid()));
+        let plain = client.asking(WEB, &[("scope", "openid profile")]);
+        let silent = client.asking(WEB, &[("scope", "openid profile"), ("prompt", "none")]);
+        let mut browser = Browser::new(&fixture);
+        browser.get(&plain).await;
+        let page = browser.sign_in(ADA, PASSWORD).await;
+        assert!(page.text.contains("Sign you in and read your name"), "{}", page.text);
+        assert!(!page.text.contains("Microsoft Graph"), "no permissions there: {}", page.text);
+        assert_eq!(fields(&browser.get(&silent).await)["error"], "consent_required");
+        browser.get(&plain).await;
+        let found = fields(&browser.step("consent", &[("decision", "refuse")]).await);
+        assert_eq!(found["error"], "access_denied");
+        assert_eq!(fixture.grant_on(&client.id, GRAPH_APP_ID).await, None);
+        browser.get(&plain).await;
+        let tokens = fixture.redeem_web(&client, &fields(&browser.accept().await)["code"]).await;
+        assert_eq!(fixture.id_claims(&tokens).await["preferred_username"], ADA);
+        assert_eq!(fixture.claims(&tokens).await["scp"], "openid profile", "what was asked, once");
+        assert_eq!(tokens.json()["scope"], "openid profile");
+        // Once; what is new is asked for, and nothing else is remembered.
+        assert!(fields(&browser.get(&silent).await).contains_key("code"));
+        let page = browser.get(&client.asking(WEB, &[("scope", "openid profile email")])).await;
+        assert!(page.text.contains("Read your e-mail address"), "{}", page.text);
+        browser.accept().await;
+        let granted = fixture.grant_on(&client.id, GRAPH_APP_ID).await;
+        assert_eq!(granted, Some(("openid profile email".to_owned(), adas)));
+        let page = browser.get(&client.asking(WEB, &[("scope", "openid offline_access")])).await;
+        assert!(page.text.contains("Keep access until"), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_its_own_resource_asks_who_is_there_too() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.registered().await;
+    let own = format!("{}/.default", client.id);
+    let mut browser = Browser::new(&fixture);
+    browser.get(&client.asking(WEB, &[("scope", &own)])).await;
+    let page = browser.sign_in(ADA, PASSWORD).await;
+    assert!(page.text.contains("Sign you in and read your name"), "{}", page.text);
+    let code = fields(&browser.accept().await)["code"].clone();
+    assert_eq!(fixture.redeem_web(&client, &code).await.status, 200);
+    assert_eq!(browser.get(&client.asking(WEB, &[("scope", &own)])).await.status, 303);
+}
+
+#[tokio::test]
+async fn what_an_administrator_has_granted_users_may_sign_in_to() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.registered().await;
+    fixture.consent(&client.id, "Dicom.Read", None).await;
+    let mut browser = Browser::new(&fixture);
+    browser.get(&client.asking(WEB, &[("scope", "openid profile email")])).await;
+    assert!(fields(&browser.sign_in(ADA, PASSWORD).await).contains_key("code"));
+    assert!(fields(&browser.get(&client.asking(WEB, &[])).await).contains_key("code"));
+    // Of one client nothing follows for another.
+    let other = fixture.registered().await;
+    let page = browser.get(&other.asking(WEB, &[("scope", "openid")])).await;
+    assert!(page.text.contains("asks for permissions"), "{}", page.text);
 }
 
 /// Reads studies in every user's name, and stores by itself.

@@ -47,7 +47,8 @@ async fn who_signed_in_is_told_to_who_holds_a_token() {
             assert_eq!(answer.header("access-control-allow-origin"), "*");
         }
         let asking = client.asking(WEB, &[("scope", "openid email")]);
-        let code = fields(&browser.get(&asking).await)["code"].clone();
+        browser.get(&asking).await;
+        let code = fields(&browser.accept().await)["code"].clone();
         let graph = token(&fixture.redeem_web(&client, &code).await, "access_token");
         assert_eq!(ask("/oidc/userinfo", &bearer(&graph)).await.status, 200);
         let own = fixture

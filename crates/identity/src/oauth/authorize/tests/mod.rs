@@ -13,11 +13,13 @@ mod upstream;
 use std::collections::BTreeMap;
 
 use axum::body::Body;
+use hilum_kernel::{AppId, ObjectId};
 use http::Request;
 use serde_json::Value;
 
 use crate::{
-    Application, NewSecret,
+    Application, NewSecret, User,
+    grants::NewPermissionGrant,
     oauth::{
         tests::Answer,
         token::tests::{encoded, form},
@@ -28,10 +30,10 @@ use crate::{
 
 const READ: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read";
 const WORDS: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read openid profile offline_access";
-const ADA: &str = "ada@contoso.local";
+pub(in crate::oauth) const ADA: &str = "ada@contoso.local";
 const ADMIN: &str = "admin@contoso.local";
 const ADMIN_PASSWORD: &str = "correct horse battery";
-const WEB: &str = "https://reading.example/callback";
+pub(in crate::oauth) const WEB: &str = "https://reading.example/callback";
 const SPA: &str = "http://localhost:3000/redirect.html";
 const DESKTOP: &str = "http://localhost";
 /// RFC 7636, appendix B.
@@ -39,21 +41,21 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A client on all three platforms.
-struct Registered {
+pub(in crate::oauth) struct Registered {
     application: Application,
-    id: String,
-    secret: String,
+    pub(in crate::oauth) id: String,
+    pub(in crate::oauth) secret: String,
 }
 
 /// A person's browser: keeps cookies, runs no script.
-struct Browser<'a> {
+pub(in crate::oauth) struct Browser<'a> {
     fixture: &'a Fixture,
-    cookies: BTreeMap<String, String>,
-    page: String,
+    pub(in crate::oauth) cookies: BTreeMap<String, String>,
+    pub(in crate::oauth) page: String,
 }
 
 impl Fixture {
-    async fn registered(&self) -> Registered {
+    pub(in crate::oauth) async fn registered(&self) -> Registered {
         self.registered_with(Value::Null).await
     }
 
@@ -78,7 +80,7 @@ impl Fixture {
 
 impl Registered {
     /// A request to the v2.0 endpoint, with some parameters changed or, when empty, left out.
-    fn asking(&self, redirect_uri: &str, changes: &[(&str, &str)]) -> String {
+    pub(in crate::oauth) fn asking(&self, redirect_uri: &str, changes: &[(&str, &str)]) -> String {
         let mut fields = vec![
             ("client_id", self.id.as_str()),
             ("response_type", "code"),
@@ -99,11 +101,11 @@ impl Registered {
 }
 
 impl<'a> Browser<'a> {
-    fn new(fixture: &'a Fixture) -> Self {
+    pub(in crate::oauth) fn new(fixture: &'a Fixture) -> Self {
         Self { fixture, cookies: BTreeMap::new(), page: String::new() }
     }
 
-    async fn visit(&mut self, request: http::request::Builder, body: String) -> Answer {
+    pub(in crate::oauth) async fn visit(&mut self, request: http::request::Builder, body: String) -> Answer {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = request.header("cookie", cookies.join("; "));
@@ -119,7 +121,7 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub(in crate::oauth) async fn get(&mut self, path: &str) -> Answer {
         self.visit(Request::get(path), String::new()).await
     }
 
@@ -133,14 +135,14 @@ impl<'a> Browser<'a> {
         hidden(&self.page, "flow")
     }
 
-    async fn step(&mut self, step: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(in crate::oauth) async fn step(&mut self, step: &str, fields: &[(&str, &str)]) -> Answer {
         let flow = self.flow();
         let mut all = vec![("flow", flow.as_str()), ("step", step)];
         all.extend_from_slice(fields);
         self.post(&all).await
     }
 
-    async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
+    pub(in crate::oauth) async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
         self.step("sign-in", &[("username", name), ("password", password)]).await
     }
 
@@ -149,7 +151,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Signs in and consents: the way of a person who was never here.
-    async fn through(&mut self, asking: &str) -> BTreeMap<String, String> {
+    pub(in crate::oauth) async fn through(&mut self, asking: &str) -> BTreeMap<String, String> {
         assert_eq!(self.get(asking).await.status, 200, "{}", self.page);
         let page = self.sign_in(ADA, PASSWORD).await;
         assert!(page.text.contains("asks for permissions"), "{}", page.text);
@@ -168,7 +170,7 @@ pub(in crate::oauth) fn hidden(page: &str, name: &str) -> String {
 }
 
 /// The fields of an answer that goes to the client by redirect.
-fn fields(answer: &Answer) -> BTreeMap<String, String> {
+pub(in crate::oauth) fn fields(answer: &Answer) -> BTreeMap<String, String> {
     assert_eq!(answer.status, 303, "{}", answer.text);
     let location = url::Url::parse(answer.header("location")).unwrap();
     let text = location.fragment().or(location.query()).unwrap().to_owned();
@@ -176,6 +178,27 @@ fn fields(answer: &Answer) -> BTreeMap<String, String> {
 }
 
 impl Fixture {
+    /// The user has said yes to all that [`WORDS`] ask for.
+    async fn consented_to_all(&self, client: &str, user: &User) {
+        self.consent(client, "Dicom.Read", Some(user)).await;
+        let words = NewPermissionGrant {
+            client: client.to_owned(),
+            resource: crate::seed::GRAPH_APP_ID.to_string(),
+            scopes: ["openid", "profile", "offline_access"].map(str::to_owned).to_vec(),
+            principal: Some(ObjectId::new(user.id.uuid())),
+        };
+        self.identity.grant_permissions(&actor(), words).await.unwrap();
+    }
+
+    /// The one grant of a client on a resource: its words, and for whom it is.
+    async fn grant_on(&self, client: &str, resource: AppId) -> Option<(String, Option<ObjectId>)> {
+        let resource = self.identity.find_service_principal(&resource.to_string()).await.unwrap().id;
+        let mut grants = self.identity.list_grants(Some(client)).await.unwrap();
+        grants.retain(|grant| grant.resource_id == resource);
+        assert!(grants.len() < 2, "{grants:?}");
+        grants.pop().map(|grant| (grant.scope, grant.principal_id))
+    }
+
     async fn redeem(&self, changes: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let mut fields = vec![("grant_type", "authorization_code"), ("code_verifier", VERIFIER)];
         for (name, value) in changes {
@@ -187,7 +210,7 @@ impl Fixture {
         self.post_with("/contoso.local/oauth2/v2.0/token", form(&fields), headers).await
     }
 
-    async fn redeem_web(&self, client: &Registered, code: &str) -> Answer {
+    pub(in crate::oauth) async fn redeem_web(&self, client: &Registered, code: &str) -> Answer {
         let fields = [
             ("client_id", client.id.as_str()),
             ("client_secret", &client.secret),

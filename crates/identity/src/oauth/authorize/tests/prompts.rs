@@ -20,7 +20,7 @@ async fn nobody_is_asked_anything_silently() {
         browser.sign_in(ADA, PASSWORD).await;
         let found = fields(&browser.get(&silent).await);
         assert_eq!(found["error"], "consent_required");
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         let found = fields(&browser.get(&silent).await);
         assert_eq!(fixture.redeem_web(&client, &found["code"]).await.status, 200);
         let sid = found["session_state"].clone();
@@ -43,7 +43,7 @@ async fn a_sign_in_again_and_no_older_than_wanted() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
         let client = fixture.registered().await;
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         let mut browser = Browser::new(&fixture);
         browser.get(&client.asking(WEB, &[])).await;
         assert_eq!(browser.sign_in(ADA, PASSWORD).await.status, 303);
@@ -167,7 +167,7 @@ async fn a_session_ends_by_rest_by_age_and_with_its_user() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
         let client = fixture.registered().await;
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         let hour = |n| SignedDuration::from_hours(n);
         let silent = client.asking(WEB, &[("prompt", "none")]);
         let mut browser = Browser::new(&fixture);

@@ -54,7 +54,7 @@ impl Fixture {
     /// A user with an authenticator app, and the client for which it had to be set up.
     async fn enrolled(&self, client: &Registered) -> (User, App, Vec<String>) {
         let ada = self.signer("ada", false).await;
-        self.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        self.consented_to_all(&client.id, &ada).await;
         self.require_for(client).await;
         let mut browser = Browser::new(self);
         browser.get(&client.asking(WEB, &[])).await;
@@ -166,7 +166,7 @@ async fn a_session_that_will_not_do_is_proven_further() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
         let client = fixture.registered().await;
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         let mut browser = Browser::new(&fixture);
         browser.get(&client.asking(WEB, &[])).await;
         let before = fields(&browser.sign_in(ADA, PASSWORD).await);
@@ -200,7 +200,7 @@ async fn a_password_session_of_before_is_asked_for_the_registered_factor() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
         let client = fixture.registered().await;
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         let mut early = Browser::new(&fixture);
         early.get(&client.asking(WEB, &[])).await;
         let code = fields(&early.sign_in(ADA, PASSWORD).await)["code"].clone();
@@ -454,7 +454,7 @@ async fn a_passkey_instead_of_a_code() {
     for fixture in fixtures().await {
         let ada = fixture.signer("ada", false).await;
         let client = fixture.registered().await;
-        fixture.consent(&client.id, "Dicom.Read", Some(&ada)).await;
+        fixture.consented_to_all(&client.id, &ada).await;
         fixture.require_for(&client).await;
         let mut browser = Browser::new(&fixture);
         browser.get(&client.asking(WEB, &[])).await;
