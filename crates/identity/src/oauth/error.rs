@@ -267,9 +267,7 @@ pub(crate) enum OAuthError {
     )]
     AppOnlyAssertion,
     /// RFC 7009 §2.2.1.
-    #[error(
-        "The provided token cannot be revoked: it is no refresh token. Access tokens and ID tokens hold until they expire."
-    )]
+    #[error("The provided token cannot be revoked: it belongs to no session. It holds until it expires.")]
     TokenNotRevocable,
     /// RFC 9126 §6.
     #[error(

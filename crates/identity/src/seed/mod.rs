@@ -6,6 +6,7 @@
 mod graph;
 mod sql;
 mod upgrade;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -168,15 +169,16 @@ fn healthcare_apis() -> ApplicationProperties {
 }
 
 fn scope(id: ScopeId, value: &str, kind: PermissionScopeKind) -> PermissionScope {
+    let words = words::of(value);
     PermissionScope {
         id,
         value: Some(value.to_owned()),
         kind,
         is_enabled: true,
-        admin_consent_display_name: Some(value.to_owned()),
-        admin_consent_description: Some(format!("Allows the application {value} on behalf of the user.")),
-        user_consent_display_name: None,
-        user_consent_description: None,
+        admin_consent_display_name: words.map(|words| words.name.to_owned()),
+        admin_consent_description: words.map(|words| words.for_others.to_owned()),
+        user_consent_display_name: words.map(|words| words.name.to_owned()),
+        user_consent_description: words.map(|words| words.for_oneself.to_owned()),
         origin: None,
     }
 }

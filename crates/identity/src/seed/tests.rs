@@ -132,3 +132,20 @@ async fn store(fixture: &Fixture, tenant: hilum_kernel::TenantId, application: &
         .await
         .unwrap();
 }
+
+#[test]
+fn every_permission_says_in_words_what_it_gives() {
+    for seed in
+        [dicom("https://localhost:8443"), healthcare_apis(), graph::application("https://localhost:8443")]
+    {
+        for scope in seed.api.oauth2_permission_scopes {
+            let texts = [
+                &scope.admin_consent_display_name,
+                &scope.admin_consent_description,
+                &scope.user_consent_display_name,
+                &scope.user_consent_description,
+            ];
+            assert!(texts.iter().all(|text| text.is_some()), "{:?}", scope.value);
+        }
+    }
+}

@@ -336,11 +336,11 @@ async fn a_person_lets_a_device_do_what_the_page_showed() {
         let (device, user_code) = codes(&fixture.start(&client, scope).await);
         let mut browser = Browser::open(&fixture, &user_code).await;
         let page = browser.sign_in("ada@contoso.local", PASSWORD).await;
-        assert!(page.text.contains("Dicom.Read</strong>"), "{}", page.text);
+        assert!(page.text.contains("Read images</strong>"), "{}", page.text);
         let more = members(&format!("{{{}}}", asks_for("e69ab058-b8ae-4c0f-b687-5d97888ddccb")));
         fixture.identity.update_application(&actor(), &client, &more).await.unwrap();
         let again = browser.decide("accept").await;
-        assert!(again.text.contains("Dicom.ReadWrite</strong>"), "{}", again.text);
+        assert!(again.text.contains("Read, store and delete images</strong>"), "{}", again.text);
         assert!(fixture.identity.list_grants(Some(&client)).await.unwrap().is_empty());
         assert_eq!(fixture.poll(&client, &device).await.code(), 70_016, "nothing is decided");
         assert_eq!(browser.decide("accept").await.status, 200);

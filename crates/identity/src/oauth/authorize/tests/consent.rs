@@ -262,7 +262,7 @@ async fn an_administrator_consents_for_everybody_at_the_clients_request() {
             let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
             assert!(page.text.contains("by itself, without any user"), "{}", page.text);
             assert!(
-                page.text.contains("Dicom.ReadWrite</strong> (in the name of every user)"),
+                page.text.contains("Read, store and delete images</strong> (in the name of every user)"),
                 "{}",
                 page.text
             );

@@ -54,7 +54,7 @@ async fn an_administrator_grants_what_the_page_showed() {
             let mut browser = Browser::new(&fixture);
             browser.get(&ask_admin(&client, path, &[])).await;
             let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
-            assert!(page.text.contains("Dicom.Read</strong>"), "{}", page.text);
+            assert!(page.text.contains("Read images</strong>"), "{}", page.text);
             fixture.changed(&client, &asks_for_both()).await;
             let again = browser.accept().await;
             assert_eq!(again.status, 200);
@@ -82,10 +82,14 @@ async fn a_user_grants_what_the_page_showed() {
         let mut browser = Browser::new(&fixture);
         browser.get(&client.asking(WEB, &[("scope", DEFAULT)])).await;
         let page = browser.sign_in(ADA, PASSWORD).await;
-        assert!(page.text.contains("Dicom.Read</strong>"), "{}", page.text);
+        assert!(page.text.contains("Read images</strong>"), "{}", page.text);
         fixture.changed(&client, &asks_for_both()).await;
         let again = browser.accept().await;
-        assert!(again.status == 200 && again.text.contains("Dicom.ReadWrite</strong>"), "{}", again.text);
+        assert!(
+            again.status == 200 && again.text.contains("Read, store and delete images</strong>"),
+            "{}",
+            again.text
+        );
         assert!(fixture.granted_to(&client).await.is_empty());
         assert!(fields(&browser.accept().await).contains_key("code"));
         assert_eq!(fixture.granted_to(&client).await, ["Dicom.ReadWrite"]);
@@ -190,8 +194,12 @@ async fn an_administrator_grants_exactly_what_scope_names() {
         let mut browser = Browser::new(&fixture);
         browser.get(&ask_admin(&client, "v2.0/adminconsent", &[("scope", READ)])).await;
         let page = browser.sign_in(ADMIN, ADMIN_PASSWORD).await;
-        assert!(page.text.contains("Dicom.Read</strong>"), "{}", page.text);
-        assert!(!page.text.contains("Dicom.ReadWrite") && !page.text.contains("by itself"), "{}", page.text);
+        assert!(page.text.contains("Read images</strong>"), "{}", page.text);
+        assert!(
+            !page.text.contains("Read, store and delete images") && !page.text.contains("by itself"),
+            "{}",
+            page.text
+        );
         assert_eq!(fields(&browser.accept().await)["scope"], READ);
         assert_eq!(fixture.granted_to(&client).await, ["Dicom.Read"]);
         let own = [
