@@ -12,7 +12,8 @@ use super::{Column, Condition, Level, Matcher, Query, passes};
 
 /// So many different words are merged at most: what begins with one letter is better walked to.
 const WORDS_MAX: usize = 32;
-/// Studies that are looked at in one statement.
+/// Studies that are looked at in one statement; at first hardly more than are wanted, as most of them pass the filters.
+const PAGE_ROWS_MIN: u32 = 128;
 const PAGE_ROWS: u32 = 256;
 /// Beyond so many pages the filters leave next to nothing of what the words give.
 const PAGES_MAX: u32 = 8;
@@ -51,9 +52,11 @@ pub(super) async fn newest(
         return Ok(Some(asked(query, keys)));
     }
     let (mut passed, mut before) = (Vec::new(), i64::MAX);
+    let mut rows = wanted.max(PAGE_ROWS_MIN);
     for _ in 0..PAGES_MAX {
-        let keys = page(tx, query, words, (before, PAGE_ROWS)).await?;
-        let is_last = u32::try_from(keys.len()).is_ok_and(|count| count < PAGE_ROWS);
+        let keys = page(tx, query, words, (before, rows)).await?;
+        let is_last = u32::try_from(keys.len()).is_ok_and(|count| count < rows);
+        rows = PAGE_ROWS;
         let Some(last) = keys.last() else { return Ok(Some(asked(query, passed))) };
         before = *last;
         for row in tx.fetch_all_of(&sql::columns(&keys, filters)).await? {
