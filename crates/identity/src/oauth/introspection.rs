@@ -43,14 +43,8 @@ pub(crate) async fn post(
     (RawQuery(query), headers): (RawQuery, HeaderMap),
     body: Body,
 ) -> Response {
-    let received = match wire::receive(&context, query.as_deref(), &headers, body).await {
-        Ok(received) => received,
-        Err(error) => return wire::refusal(&identity, &error, context.correlation, &headers),
-    };
-    match identity.introspect(&segment, &received).await {
-        Ok(told) => wire::finished(json_body(&told), &headers, identity.0.random.uuid()),
-        Err(error) => wire::refusal(&identity, &error, received.caller.correlation, &headers),
-    }
+    let decide = async |received: Received| Ok(json_body(&identity.introspect(&segment, &received).await?));
+    wire::answer(&identity, &context, (query, headers, body), decide).await
 }
 
 impl Identity {

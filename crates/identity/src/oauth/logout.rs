@@ -104,8 +104,7 @@ pub(crate) async fn post(
     let visit = Visit::of(&identity, &context, &headers);
     let read = async {
         TenantSegment::parse(&segment, identity.tenant().await?)?;
-        let body = wire::read(&headers, body).await?;
-        wanted(&identity, &Form::parse(&body)?).await?.query(&identity)
+        wanted(&identity, &wire::form(&headers, body).await?).await?.query(&identity)
     };
     match read.await {
         Ok(query) => see_other(&format!("{}/{segment}/oauth2/v2.0/logout?{query}", identity.0.origin)),
@@ -122,8 +121,7 @@ pub(crate) async fn confirmed(
 ) -> Response {
     let mut visit = Visit::of(&identity, &context, &headers);
     let done = async {
-        let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
+        let form = wire::form(&headers, body).await?;
         let flow: Option<Flow> = identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
         let flow = flow.filter(|flow| visit.is_of_this_browser(&flow.browser));
         let flow = flow.ok_or(OAuthError::FlowForeign)?;

@@ -36,14 +36,11 @@ pub(crate) async fn post(
     (RawQuery(query), headers): (RawQuery, HeaderMap),
     body: Body,
 ) -> Response {
-    let received = match wire::receive(&context, query.as_deref(), &headers, body).await {
-        Ok(received) => received,
-        Err(error) => return wire::refusal(&identity, &error, context.correlation, &headers),
+    let decide = async |received: Received| {
+        identity.revoke_token(&segment, &received).await?;
+        Ok(StatusCode::OK.into_response())
     };
-    match identity.revoke_token(&segment, &received).await {
-        Ok(()) => wire::finished(StatusCode::OK.into_response(), &headers, identity.0.random.uuid()),
-        Err(error) => wire::refusal(&identity, &error, received.caller.correlation, &headers),
-    }
+    wire::answer(&identity, &context, (query, headers, body), decide).await
 }
 
 impl Identity {

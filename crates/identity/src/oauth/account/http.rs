@@ -193,8 +193,7 @@ async fn own_form(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Form<'static>, Live), OAuthError> {
-    let body = wire::read(headers, body).await?;
-    let form = Form::parse(&body)?.into_owned();
+    let form = wire::form(headers, body).await?;
     let slip: Option<Slip> = visit.identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
     let slip = slip.filter(|slip| visit.is_of_this_browser(&slip.browser)).ok_or(OAuthError::FlowForeign)?;
     if visit.identity.0.clock.now_ms() > slip.at_ms.saturating_add(SLIP_MS) {

@@ -157,8 +157,7 @@ async fn again(
 ) -> Response {
     let visit = Visit::of(identity, context, &headers);
     let read = async {
-        let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
+        let form = wire::form(&headers, body).await?;
         let query = parameters(identity, &form).await?.query();
         if query.len() > QUERY_BYTES_MAX { Err(OAuthError::TooLarge) } else { Ok(query) }
     };
@@ -182,13 +181,11 @@ pub(crate) async fn login(
 ) -> Response {
     let mut visit = Visit::of(&identity, &context, &headers);
     let read = async {
-        let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
-        let fields = form.into_owned();
+        let form = wire::form(&headers, body).await?;
         let live = visit.live().await?;
-        let flow = Flow::open(&identity, fields.get("flow").unwrap_or_default());
+        let flow = Flow::open(&identity, form.get("flow").unwrap_or_default());
         let flow = flow.filter(|flow| flow.is_of(&visit));
-        Ok::<_, OAuthError>((fields, live, flow.ok_or(OAuthError::FlowForeign)?))
+        Ok::<_, OAuthError>((form, live, flow.ok_or(OAuthError::FlowForeign)?))
     };
     let (form, live, flow) = match read.await {
         Ok(read) => read,

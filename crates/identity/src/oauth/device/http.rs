@@ -7,7 +7,7 @@ use axum::{
 };
 use hilum_pages::{Frame, Leads, Message};
 use hilum_web::RequestContext;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
         form::Form,
         json_body,
         scopes::Endpoint,
-        token::{Caller, wire},
+        token::wire,
     },
     sign_in::Origin,
 };
@@ -81,25 +81,15 @@ async fn start(
     identity: &Identity,
     (endpoint, tenant): (Endpoint, &str),
     context: &RequestContext,
-    (query, headers, body): (Option<String>, HeaderMap, Body),
+    call: wire::Call,
 ) -> Response {
-    let mut correlation = context.correlation;
-    let result = async {
-        let body = wire::read(&headers, body).await?;
-        let form = Form::parse(&body)?;
-        correlation = wire::correlation_of(&form, query.as_deref()).unwrap_or(correlation);
-        let caller = Caller { address: context.client_address, correlation, origin: wire::origin(&headers) };
-        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        identity.start_device_flow((endpoint, tenant), &form, (authorization, &caller)).await
-    }
-    .await;
-    match result {
-        Ok(started) => {
-            let response = described(endpoint, &identity.0.origin, &started);
-            wire::finished(response, &headers, identity.0.random.uuid())
-        }
-        Err(error) => wire::refusal(identity, &error, correlation, &headers),
-    }
+    let decide = async |received: wire::Received| {
+        let wire::Received { form, authorization, caller } = received;
+        let client = (authorization.as_deref(), &caller);
+        let started = identity.start_device_flow((endpoint, tenant), &form, client).await?;
+        Ok(described(endpoint, &identity.0.origin, &started))
+    };
+    wire::answer(identity, context, call, decide).await
 }
 
 fn described(endpoint: Endpoint, origin: &str, started: &Started) -> Response {
@@ -175,11 +165,7 @@ pub(crate) async fn page_post(
     body: Body,
 ) -> Response {
     let visit = Visit::of(&identity, &context, &headers);
-    let read = async {
-        let body = wire::read(&headers, body).await?;
-        Ok::<_, OAuthError>(Form::parse(&body)?.into_owned())
-    };
-    let form = match read.await {
+    let form = match wire::form(&headers, body).await {
         Ok(form) => form,
         Err(error) => return failed(&visit, &error),
     };

@@ -11,7 +11,10 @@ use serde_json::json;
 
 use crate::{
     Identity,
-    oauth::{json_body, token::wire},
+    oauth::{
+        json_body,
+        token::wire::{self, Received},
+    },
 };
 
 pub(crate) async fn post(
@@ -21,17 +24,12 @@ pub(crate) async fn post(
     (RawQuery(query), headers): (RawQuery, HeaderMap),
     body: Body,
 ) -> Response {
-    let received = match wire::receive(&context, query.as_deref(), &headers, body).await {
-        Ok(received) => received,
-        Err(error) => return wire::refusal(&identity, &error, context.correlation, &headers),
+    let decide = async |received: Received| {
+        let reference = identity.push(&segment, &received).await?;
+        let answer = json!({ "request_uri": reference.request_uri, "expires_in": reference.expires_in });
+        let mut response = json_body(&answer);
+        *response.status_mut() = StatusCode::CREATED;
+        Ok(response)
     };
-    match identity.push(&segment, &received).await {
-        Ok(reference) => {
-            let answer = json!({ "request_uri": reference.request_uri, "expires_in": reference.expires_in });
-            let mut response = json_body(&answer);
-            *response.status_mut() = StatusCode::CREATED;
-            wire::finished(response, &headers, identity.0.random.uuid())
-        }
-        Err(error) => wire::refusal(&identity, &error, received.caller.correlation, &headers),
-    }
+    wire::answer(&identity, &context, (query, headers, body), decide).await
 }

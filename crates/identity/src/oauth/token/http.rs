@@ -85,7 +85,7 @@ pub(crate) async fn post_v1(
     (RawQuery(query), headers): (RawQuery, HeaderMap),
     body: Body,
 ) -> Response {
-    answer(&identity, Endpoint::V1, &tenant, &context, (query, headers, body)).await
+    redeem(&identity, Endpoint::V1, &tenant, &context, (query, headers, body)).await
 }
 
 pub(crate) async fn post_v2(
@@ -95,7 +95,7 @@ pub(crate) async fn post_v2(
     (RawQuery(query), headers): (RawQuery, HeaderMap),
     body: Body,
 ) -> Response {
-    answer(&identity, Endpoint::V2, &tenant, &context, (query, headers, body)).await
+    redeem(&identity, Endpoint::V2, &tenant, &context, (query, headers, body)).await
 }
 
 /// Anything but POST.
@@ -122,27 +122,19 @@ pub(crate) async fn options(headers: HeaderMap) -> Response {
     response
 }
 
-async fn answer(
+async fn redeem(
     identity: &Identity,
     endpoint: Endpoint,
     tenant: &str,
     context: &RequestContext,
-    (query, headers, body): (Option<String>, HeaderMap, Body),
+    call: Call,
 ) -> Response {
-    let mut correlation = context.correlation;
-    let result = async {
-        let body = read(&headers, body).await?;
-        let form = Form::parse(&body)?;
-        correlation = correlation_of(&form, query.as_deref()).unwrap_or(correlation);
-        let caller = Caller { address: context.client_address, correlation, origin: origin(&headers) };
-        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        identity.redeem(endpoint, tenant, &form, (authorization, &caller)).await
-    }
-    .await;
-    match result {
-        Ok(issued) => finished(success(endpoint, &issued), &headers, identity.0.random.uuid()),
-        Err(error) => refusal(identity, &error, correlation, &headers),
-    }
+    let decide = async |received: Received| {
+        let Received { form, authorization, caller } = received;
+        let issued = identity.redeem(endpoint, tenant, &form, (authorization.as_deref(), &caller)).await?;
+        Ok(success(endpoint, &issued))
+    };
+    answer(identity, context, call, decide).await
 }
 
 fn success(endpoint: Endpoint, issued: &Issued) -> Response {
@@ -169,7 +161,7 @@ fn success(endpoint: Endpoint, issued: &Issued) -> Response {
     }
 }
 
-pub(crate) fn refusal(
+fn refusal(
     identity: &Identity,
     error: &OAuthError,
     correlation: CorrelationId,
@@ -214,8 +206,13 @@ fn wrong_method(
     response
 }
 
+/// The form that a request brings.
+pub(crate) async fn form(headers: &HeaderMap, body: Body) -> Result<Form<'static>, OAuthError> {
+    Ok(Form::parse(&read(headers, body).await?)?.into_owned())
+}
+
 /// The body, if it is a form of bearable size.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
+async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, OAuthError> {
     const UNREADABLE: OAuthError = OAuthError::Malformed("the body could not be read");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -236,7 +233,7 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes
 }
 
 /// MSAL JS sends the correlation ID as field or in the query instead of as header.
-pub(crate) fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId> {
+fn correlation_of(form: &Form<'_>, query: Option<&str>) -> Option<CorrelationId> {
     let in_query = || {
         let query = Form::parse(query?.as_bytes()).ok()?;
         query.get("client-request-id")?.parse().ok()
@@ -252,15 +249,34 @@ pub(crate) struct Received {
     pub(crate) caller: Caller,
 }
 
-/// Reads the request of an endpoint that clients call as they call this one.
-pub(crate) async fn receive(
+/// Query, headers and body of a request.
+pub(crate) type Call = (Option<String>, HeaderMap, Body);
+
+/// Reads the request of an endpoint that clients call, and answers what is decided on it or why not.
+pub(crate) async fn answer(
+    identity: &Identity,
+    context: &RequestContext,
+    (query, headers, body): Call,
+    decide: impl AsyncFnOnce(Received) -> Result<Response, OAuthError>,
+) -> Response {
+    let received = match receive(context, query.as_deref(), &headers, body).await {
+        Ok(received) => received,
+        Err(error) => return refusal(identity, &error, context.correlation, &headers),
+    };
+    let correlation = received.caller.correlation;
+    match decide(received).await {
+        Ok(response) => finished(response, &headers, identity.0.random.uuid()),
+        Err(error) => refusal(identity, &error, correlation, &headers),
+    }
+}
+
+async fn receive(
     context: &RequestContext,
     query: Option<&str>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, OAuthError> {
-    let body = read(headers, body).await?;
-    let form = Form::parse(&body)?.into_owned();
+    let form = form(headers, body).await?;
     let caller = Caller {
         address: context.client_address,
         correlation: correlation_of(&form, query).unwrap_or(context.correlation),
@@ -271,7 +287,7 @@ pub(crate) async fn receive(
 }
 
 /// What every answer carries (RFC 6749 §5.1: no-store; sheet §1.8).
-pub(crate) fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
+fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
@@ -284,7 +300,7 @@ pub(crate) fn finished(mut response: Response, request: &HeaderMap, trace: uuid:
 }
 
 /// Which page sent the request. What cannot be read is no page of ours.
-pub(crate) fn origin(headers: &HeaderMap) -> Option<String> {
+fn origin(headers: &HeaderMap) -> Option<String> {
     headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("null").to_owned())
 }
 

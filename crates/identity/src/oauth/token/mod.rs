@@ -43,7 +43,7 @@ pub(super) use user::{ForUser, Granted, Step, check_audience, ensure_session, is
 
 /// What other endpoints of the same wire share with this one.
 pub(super) mod wire {
-    pub(crate) use super::http::{Received, correlation_of, finished, origin, read, receive, refusal};
+    pub(crate) use super::http::{Call, Received, answer, form};
 }
 
 /// The protocol's names of the grants.
