@@ -68,9 +68,14 @@ async fn what_was_granted_is_shown_and_taken_back() {
         let client = fixture.registered().await;
         let (mut browser, refresh) = fixture.with_session(&client).await;
         let page = browser.open(APPLICATIONS, ADA).await;
-        for shown in
-            ["Reading room", &client.id, "unverified publisher", "Dicom.Read", "openid", "granted by you, 20"]
-        {
+        for shown in [
+            "Reading room",
+            &client.id,
+            "unverified publisher",
+            "Read images",
+            "Sign users in",
+            "granted by you, 20",
+        ] {
             assert!(page.text.contains(shown), "{shown}: {}", page.text);
         }
         let unredeemed = fields(&browser.get(&client.asking(WEB, &[])).await)["code"].clone();
