@@ -7,7 +7,7 @@
 use axum::response::Response;
 use futures::FutureExt as _;
 use hilum_jose::{base64url_encode, constant_time_eq, sha256};
-use hilum_kernel::Secret;
+use hilum_kernel::{AppId, Secret};
 use hilum_pages::{
     Frame, Policy, Texts,
     cookies::{self, SameSite},
@@ -21,7 +21,7 @@ use crate::{
     Identity, User,
     authentication_methods::Amr,
     browser_sessions::{self, BrowserSession, NewBrowserSession, SessionHash},
-    sign_in::SignedIn,
+    sign_in::{Origin, SignedIn},
     users,
 };
 
@@ -93,6 +93,11 @@ impl<'a> Visit<'a> {
 
     pub(crate) fn frame(&self, csrf: String) -> Frame {
         Frame::new(self.texts, csrf, self.context.correlation.to_string())
+    }
+
+    /// Where it comes from, for the trail.
+    pub(crate) const fn origin(&self, app_id: AppId) -> Origin {
+        Origin { address: self.context.client_address, correlation: self.context.correlation, app_id }
     }
 
     /// A page as the answer to this visit.

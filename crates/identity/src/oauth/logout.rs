@@ -60,11 +60,9 @@ struct DonePage {
 /// What the confirmation carries.
 #[derive(Serialize, Deserialize)]
 struct Flow {
-    browser: String,
     session: String,
     back: Option<String>,
     locales: Option<String>,
-    at_ms: i64,
 }
 
 /// A request that was read.
@@ -122,13 +120,9 @@ pub(crate) async fn confirmed(
     let mut visit = Visit::of(&identity, &context, &headers);
     let done = async {
         let form = wire::form(&headers, body).await?;
-        let flow: Option<Flow> = identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
-        let flow = flow.filter(|flow| visit.is_of_this_browser(&flow.browser));
-        let flow = flow.ok_or(OAuthError::FlowForeign)?;
-        visit.speak([flow.locales.as_deref(), None]);
-        if identity.0.clock.now_ms() > flow.at_ms.saturating_add(FLOW_MS) {
-            return Err(OAuthError::FlowExpired);
-        }
+        let slip = visit.opened::<Flow>(PURPOSE, form.get("flow").unwrap_or_default())?;
+        visit.speak([slip.what.locales.as_deref(), None]);
+        let flow = slip.within(&visit, FLOW_MS)?;
         match visit.live().await? {
             Some(live) if live.session.hash.as_str() == flow.session => {
                 end(&mut visit, &live, flow.back).await
@@ -165,14 +159,9 @@ async fn begin(visit: &mut Visit<'_>, segment: &str, query: &str) -> Result<Resp
     if meant {
         return end(visit, &live, back).await;
     }
-    let flow = Flow {
-        browser: visit.browser_mark(),
-        session: live.session.hash.as_str().to_owned(),
-        back,
-        locales: wanted.locales,
-        at_ms: identity.0.clock.now_ms(),
-    };
-    let page = ConfirmPage { frame: visit.frame(identity.seal(PURPOSE, &flow)?), user_name: name };
+    let session = live.session.hash.as_str().to_owned();
+    let flow = Flow { session, back, locales: wanted.locales };
+    let page = ConfirmPage { frame: visit.frame(visit.slip(PURPOSE, flow)?), user_name: name };
     Ok(visit.show(StatusCode::OK, &page, Leads::ToClient))
 }
 

@@ -21,6 +21,7 @@ mod par;
 mod revocation;
 mod scopes;
 mod sealed;
+mod slip;
 mod sql;
 mod tenant;
 mod throttle;

@@ -5,7 +5,6 @@ use hilum_kernel::AppId;
 use hilum_pages::{Frame, Leads};
 use hilum_web::RequestContext;
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -31,14 +30,6 @@ const SLIP_MS: i64 = 3_600_000;
 /// The pages' paths.
 pub(crate) const APPLICATIONS: &str = "/portal/account/applications";
 pub(crate) const SESSIONS: &str = "/portal/account/sessions";
-
-/// What proves that a form is ours: whose browser and session it was made for.
-#[derive(Serialize, Deserialize)]
-struct Slip {
-    browser: String,
-    session: String,
-    at_ms: i64,
-}
 
 /// `GET /portal/account`
 pub(crate) async fn index() -> Response {
@@ -194,13 +185,10 @@ async fn own_form(
     body: Body,
 ) -> Result<(Form<'static>, Live), OAuthError> {
     let form = wire::form(headers, body).await?;
-    let slip: Option<Slip> = visit.identity.unseal(PURPOSE, form.get("flow").unwrap_or_default());
-    let slip = slip.filter(|slip| visit.is_of_this_browser(&slip.browser)).ok_or(OAuthError::FlowForeign)?;
-    if visit.identity.0.clock.now_ms() > slip.at_ms.saturating_add(SLIP_MS) {
-        return Err(OAuthError::FlowExpired);
-    }
-    let live = visit.live().await?.filter(|live| live.session.hash.as_str() == slip.session);
-    Ok((form, live.ok_or(OAuthError::FlowForeign)?))
+    let slip = visit.opened::<String>(PURPOSE, form.get("flow").unwrap_or_default())?;
+    let session = slip.within(visit, SLIP_MS)?;
+    let live = visit.live_as(&session).await?.ok_or(OAuthError::FlowForeign)?;
+    Ok((form, live))
 }
 
 fn client_of(form: &Form<'_>) -> Result<AppId, OAuthError> {
@@ -209,18 +197,10 @@ fn client_of(form: &Form<'_>) -> Result<AppId, OAuthError> {
 }
 
 fn origin(visit: &Visit<'_>) -> Origin {
-    Origin {
-        address: visit.context.client_address,
-        correlation: visit.context.correlation,
-        app_id: MY_ACCOUNT_APP_ID,
-    }
+    visit.origin(MY_ACCOUNT_APP_ID)
 }
 
+/// Its forms are good in the session that it is drawn in.
 fn frame(visit: &Visit<'_>, live: &Live) -> Result<Frame, OAuthError> {
-    let slip = Slip {
-        browser: visit.browser_mark(),
-        session: live.session.hash.as_str().to_owned(),
-        at_ms: visit.identity.0.clock.now_ms(),
-    };
-    Ok(visit.frame(visit.identity.seal(PURPOSE, &slip)?))
+    Ok(visit.frame(visit.slip(PURPOSE, live.session.hash.as_str())?))
 }

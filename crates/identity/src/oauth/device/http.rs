@@ -28,7 +28,6 @@ use crate::{
         scopes::Endpoint,
         token::wire,
     },
-    sign_in::Origin,
 };
 
 /// How long a person may look at a page; devices do not wait longer.
@@ -120,14 +119,7 @@ fn described(endpoint: Endpoint, origin: &str, started: &Started) -> Response {
     }
 }
 
-/// What a form or a link of the page carries, sealed: whose browser it is, and what it is good for.
-#[derive(Serialize, Deserialize)]
-struct Slip {
-    browser: String,
-    at_ms: i64,
-    step: Step,
-}
-
+/// What a form or a link of the page is good for.
 #[derive(Serialize, Deserialize)]
 enum Step {
     /// Type a code.
@@ -190,33 +182,20 @@ pub(crate) async fn page_post(
 /// The confirmation page's path, for the person who has just been found. It is good for this browser and session alone.
 pub(crate) fn confirmation(visit: &Visit<'_>, live: &Live, user_code: &str) -> Result<String, OAuthError> {
     let session = live.session.hash.as_str().to_owned();
-    let slip = sealed(visit, Step::See { user_code: user_code.to_owned(), session })?;
+    let slip = visit.slip(PURPOSE, Step::See { user_code: user_code.to_owned(), session })?;
     Ok(format!("/devicelogin?flow={slip}"))
-}
-
-fn sealed(visit: &Visit<'_>, step: Step) -> Result<String, OAuthError> {
-    let at_ms = visit.identity.0.clock.now_ms();
-    visit.identity.seal(PURPOSE, &Slip { browser: visit.browser_mark(), at_ms, step })
 }
 
 /// What was sealed for this browser, a short while ago.
 fn opened(visit: &Visit<'_>, text: &str) -> Option<Step> {
-    let slip: Slip = visit.identity.unseal(PURPOSE, text)?;
-    let good = visit.is_of_this_browser(&slip.browser)
-        && visit.identity.0.clock.now_ms() <= slip.at_ms.saturating_add(SLIP_MS);
-    good.then_some(slip.step)
-}
-
-/// The session that a slip was made in, if the browser still has it.
-async fn same_session(visit: &Visit<'_>, session: &str) -> Result<Option<Live>, OAuthError> {
-    Ok(visit.live().await?.filter(|live| live.session.hash.as_str() == session))
+    visit.opened(PURPOSE, text).and_then(|slip| slip.within(visit, SLIP_MS)).ok()
 }
 
 /// `GET /devicelogin?flow=…`
 async fn see(visit: &Visit<'_>, slip: &str) -> Result<Response, OAuthError> {
     let live = match opened(visit, slip) {
         Some(Step::See { user_code, session }) => {
-            same_session(visit, &session).await?.map(|live| (user_code, live))
+            visit.live_as(&session).await?.map(|live| (user_code, live))
         }
         _ => None,
     };
@@ -236,7 +215,7 @@ async fn confirm(visit: &Visit<'_>, waiting: &Waiting, live: &Live) -> Result<Re
         shown: question.shown.clone(),
     };
     let page = ConfirmPage {
-        frame: visit.frame(sealed(visit, slip)?),
+        frame: visit.frame(visit.slip(PURPOSE, slip)?),
         code: waiting.user_code.clone(),
         application: waiting.application.properties.display_name.clone(),
         app_id: waiting.application.app_id.to_string(),
@@ -259,7 +238,7 @@ async fn decide(
         Some("refuse") => Answer::Refuse,
         _ => return failed(&visit, &OAuthError::BadParameter("decision")),
     };
-    let live = match same_session(&visit, session).await {
+    let live = match visit.live_as(session).await {
         Ok(Some(live)) => live,
         // Signed out meanwhile, or somebody else is here: who is it?
         Ok(None) => return sign_in_to(visit, OwnPage::Device { user_code }).await,
@@ -269,11 +248,7 @@ async fn decide(
         let waiting = visit.identity.known_device(&user_code).await?;
         let (authenticated_at_ms, amr) = (live.session.authenticated_at_ms, live.session.amr);
         let person = Person { user: live.user.id, authenticated_at_ms, amr, shown };
-        let origin = Origin {
-            address: visit.context.client_address,
-            correlation: visit.context.correlation,
-            app_id: waiting.application.app_id,
-        };
+        let origin = visit.origin(waiting.application.app_id);
         let decided = visit.identity.decide_device(&waiting, &person, answer, origin).await?;
         Ok((waiting, decided))
     };
@@ -320,7 +295,7 @@ fn code_page(
     status: StatusCode,
     (error, code): (Option<&Message<'_>>, String),
 ) -> Response {
-    match sealed(visit, Step::Code) {
+    match visit.slip(PURPOSE, Step::Code) {
         Ok(slip) => {
             let frame = Frame { error: error.map(ToString::to_string), ..visit.frame(slip) };
             visit.show(status, &CodePage { frame, code }, Leads::Here)
