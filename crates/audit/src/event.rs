@@ -1,5 +1,7 @@
 //! The closed list of what is audited, and what an event says.
 
+use std::net::IpAddr;
+
 use hilum_kernel::{CorrelationId, Phi};
 
 macro_rules! actions {
@@ -165,5 +167,12 @@ impl Event {
             correlation: None,
             detail: None,
         }
+    }
+
+    /// Where the request came from that it is about.
+    #[must_use]
+    pub fn of_request(self, address: Option<IpAddr>, correlation: CorrelationId) -> Self {
+        let source = address.map(|address| address.to_string());
+        Self { source, correlation: Some(correlation), ..self }
     }
 }

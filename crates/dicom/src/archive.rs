@@ -142,8 +142,5 @@ pub(crate) fn event(action: Action, outcome: Outcome, caller: &Caller, context: 
         app_id: caller.app_id().map(str::to_owned),
         display: caller.display_name().map(str::to_owned),
     };
-    let mut event = Event::new(action, outcome, actor);
-    event.source = context.client_address.map(|address| address.to_string());
-    event.correlation = Some(context.correlation);
-    event
+    Event::new(action, outcome, actor).of_request(context.client_address, context.correlation)
 }

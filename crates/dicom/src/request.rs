@@ -65,11 +65,12 @@ async fn permit<A: Action>(archive: &Archive, headers: &HeaderMap) -> Result<Per
 async fn refuse(archive: &Archive, error: AccessError, context: &RequestContext) -> Response {
     // Who sends nothing is told how to ask; that is no event, and must not make the database grow.
     if error != AccessError::Token(TokenError::Missing) {
-        let mut event =
-            Event::new(hilum_audit::Action::AccessRefused, Outcome::Refused, hilum_audit::Actor::default());
-        event.detail = Some(error.to_string());
-        event.source = context.client_address.map(|address| address.to_string());
-        event.correlation = Some(context.correlation);
+        let actor = hilum_audit::Actor::default();
+        let event = Event {
+            detail: Some(error.to_string()),
+            ..Event::new(hilum_audit::Action::AccessRefused, Outcome::Refused, actor)
+                .of_request(context.client_address, context.correlation)
+        };
         if let Err(lost) = archive.audit(event).await {
             return DicomError::from(lost).into_response();
         }

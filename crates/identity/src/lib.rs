@@ -266,6 +266,11 @@ impl Identity {
         Stamp { at_ms, actor: actor.clone(), holder: self.1, guarded, requested: self.2 }
     }
 
+    /// Puts an event into the trail, and waits until it is there.
+    pub(crate) async fn note(&self, event: Event) -> Result<(), IdentityError> {
+        self.0.audit.submit(event).await.map_err(|_| IdentityError::Interrupted)
+    }
+
     /// Random bytes as base64url: grants' IDs, token IDs.
     pub(crate) fn random_text<const N: usize>(&self) -> String {
         let mut bytes = [0; N];
@@ -297,11 +302,11 @@ impl Stamp {
         detail: impl Into<Option<String>>,
     ) -> Result<(), DbError> {
         let mut event = Event::new(action, Outcome::Success, self.actor.clone());
+        if let Some(requested) = self.requested {
+            event = event.of_request(requested.address, requested.correlation);
+        }
         event.target = Some(target.to_string());
         event.detail = detail.into();
-        event.correlation = self.requested.map(|requested| requested.correlation);
-        event.source =
-            self.requested.and_then(|requested| requested.address).map(|address| address.to_string());
         record(tx, self.at_ms, &event).await
     }
 }

@@ -97,12 +97,11 @@ pub(super) async fn dispatch(
     if let Err(error) = &result
         && error.status == StatusCode::FORBIDDEN
     {
-        let mut event = Event::new(Action::AccessRefused, Outcome::Refused, actor);
+        let mut event =
+            Event::new(Action::AccessRefused, Outcome::Refused, actor).of_request(source, correlation);
         event.target = Some(target);
-        event.source = source.map(|address| address.to_string());
-        event.correlation = Some(correlation);
         event.detail = Some(error.message.clone());
-        identity.0.audit.submit(event).await.map_err(|_| GraphError::unavailable())?;
+        identity.note(event).await.map_err(|_| GraphError::unavailable())?;
     }
     result
 }

@@ -27,7 +27,7 @@ use super::{
     },
 };
 use crate::{
-    Identity, IdentityError, Tenant, User,
+    Identity, Tenant, User,
     sessions::{self, RefreshToken},
     users,
 };
@@ -70,12 +70,10 @@ impl Identity {
         let actor = Actor { subject: None, app_id, display: None };
         let event = Event {
             detail: Some(detail),
-            source: received.caller.address.map(|address| address.to_string()),
-            correlation: Some(received.caller.correlation),
             ..Event::new(Action::TokenIntrospected, outcome, actor)
+                .of_request(received.caller.address, received.caller.correlation)
         };
-        let noted = self.0.audit.submit(event).await;
-        noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+        self.note(event).await?;
         let (_, told) = found?;
         Ok(match told {
             Some(mut told) => {

@@ -27,7 +27,7 @@ use super::{
     tenant::TenantSegment,
     token::wire,
 };
-use crate::{Application, Identity, IdentityError, Tenant, browser_sessions};
+use crate::{Application, Identity, Tenant, browser_sessions};
 
 const PURPOSE: &str = "sign-out";
 const FLOW_MS: i64 = 3_600_000;
@@ -273,12 +273,10 @@ async fn end(visit: &mut Visit<'_>, live: &Live, back: Option<String>) -> Result
     };
     let event = Event {
         target: Some(live.user.id.to_string()),
-        source: visit.context.client_address.map(|address| address.to_string()),
-        correlation: Some(visit.context.correlation),
         ..Event::new(Action::SignedOut, Outcome::Success, actor)
+            .of_request(visit.context.client_address, visit.context.correlation)
     };
-    let noted = identity.0.audit.submit(event).await;
-    noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+    identity.note(event).await?;
     Ok(finished(visit, back, frames))
 }
 

@@ -25,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    Identity, IdentityError, Tenant,
+    Identity, Tenant,
     sessions::{self, ClientKind, RefreshToken, Session, SessionId},
 };
 
@@ -55,8 +55,7 @@ impl Identity {
                     detail: Some(format!("AADSTS{}", error.row().code)),
                     ..event(Outcome::Refused, received.form.get("client_id").map(quoted), &received.caller)
                 };
-                let noted = self.0.audit.submit(event).await;
-                noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+                self.note(event).await?;
                 Err(error)
             }
         }
@@ -124,8 +123,7 @@ impl Identity {
 
 fn event(outcome: Outcome, app_id: Option<String>, caller: &Caller) -> Event {
     Event {
-        source: caller.address.map(|address| address.to_string()),
-        correlation: Some(caller.correlation),
         ..Event::new(Action::SessionRevoked, outcome, Actor { subject: None, app_id, display: None })
+            .of_request(caller.address, caller.correlation)
     }
 }

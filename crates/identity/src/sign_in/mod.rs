@@ -351,13 +351,10 @@ impl Identity {
         let done = if code.is_none() { Outcome::Success } else { Outcome::Refused };
         let event = Event {
             target: target.map(|user| user.to_string()),
-            source: origin.address.map(|address| address.to_string()),
-            correlation: Some(origin.correlation),
             detail: code.map(|code| format!("AADSTS{code}")),
-            ..Event::new(Action::SignedIn, done, actor)
+            ..Event::new(Action::SignedIn, done, actor).of_request(origin.address, origin.correlation)
         };
-        let noted = self.0.audit.submit(event).await;
-        noted.map_err(|_| SignInError::Unavailable(IdentityError::Interrupted))?;
+        self.note(event).await?;
         outcome.map_err(|(_, error)| error)
     }
 }

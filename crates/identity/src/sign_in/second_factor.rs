@@ -265,11 +265,10 @@ impl Identity {
         let codes = self.new_recovery_codes(user.id);
         let (tenant, stamp) = (self.tenant().await?.id, self.stamp(&actor_of(&user, origin)));
         let event = Event {
-            source: origin.address.map(|address| address.to_string()),
-            correlation: Some(origin.correlation),
             target: Some(user.id.to_string()),
             detail: Some(format!("registered {} {}", method.kind.as_str(), method.id)),
             ..Event::new(Action::AuthenticationMethodChanged, Outcome::Success, stamp.actor.clone())
+                .of_request(origin.address, origin.correlation)
         };
         let new = New { method, hashes: codes.hashes, challenge, event, at_ms: stamp.at_ms };
         let input = (tenant, (user.id, pending.authenticated_at_ms), new);
@@ -342,7 +341,7 @@ impl Identity {
         // Entra's number of a strong authentication that failed.
         let event = factor_event(user, origin, (Outcome::Refused, "AADSTS500121"));
         metrics::counter!("hilum_second_factors_refused_total").increment(1);
-        self.0.audit.submit(event).await.map_err(|_| IdentityError::Interrupted)?;
+        self.note(event).await?;
         Err(FactorError::Wrong)
     }
 }
@@ -405,9 +404,8 @@ async fn enrol_first(
 fn factor_event(user: &User, origin: Origin, (outcome, detail): (Outcome, &str)) -> Event {
     Event {
         target: Some(user.id.to_string()),
-        source: origin.address.map(|address| address.to_string()),
-        correlation: Some(origin.correlation),
         detail: Some(detail.to_owned()),
         ..Event::new(Action::SecondFactor, outcome, actor_of(user, origin))
+            .of_request(origin.address, origin.correlation)
     }
 }

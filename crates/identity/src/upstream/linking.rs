@@ -124,13 +124,10 @@ impl Identity {
         let outcome = if code.is_none() { Outcome::Success } else { Outcome::Refused };
         let event = Event {
             target: target.map(|user| user.to_string()),
-            source: origin.address.map(|address| address.to_string()),
-            correlation: Some(origin.correlation),
             detail: Some(code.map_or_else(|| through.clone(), |code| format!("AADSTS{code} {through}"))),
-            ..Event::new(Action::SignedIn, outcome, actor)
+            ..Event::new(Action::SignedIn, outcome, actor).of_request(origin.address, origin.correlation)
         };
-        let noted = self.0.audit.submit(event).await;
-        noted.map_err(|_| UpstreamError::Unavailable(IdentityError::Interrupted))
+        self.note(event).await.map_err(UpstreamError::Unavailable)
     }
 
     /// Writes into the trail that a provider's answer signed nobody in.
@@ -144,12 +141,11 @@ impl Identity {
         metrics::counter!("hilum_sign_ins_total", "code" => code.to_string()).increment(1);
         let actor = Actor { app_id: Some(origin.app_id.to_string()), ..Actor::default() };
         let event = Event {
-            source: origin.address.map(|address| address.to_string()),
-            correlation: Some(origin.correlation),
             detail: Some(format!("AADSTS{code} through {provider}")),
             ..Event::new(Action::SignedIn, Outcome::Refused, actor)
+                .of_request(origin.address, origin.correlation)
         };
-        self.0.audit.submit(event).await.map_err(|_| IdentityError::Interrupted)
+        self.note(event).await
     }
 }
 

@@ -220,8 +220,7 @@ async fn end_application(
 fn own_event(action: Action, user: &User, origin: Origin) -> Event {
     Event {
         target: Some(user.id.to_string()),
-        source: origin.address.map(|address| address.to_string()),
-        correlation: Some(origin.correlation),
         ..Event::new(action, Outcome::Success, actor_of(user, origin))
+            .of_request(origin.address, origin.correlation)
     }
 }

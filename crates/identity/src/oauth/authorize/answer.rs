@@ -5,7 +5,7 @@ use hilum_audit::{Action, Event, Outcome};
 
 use super::{checks::Request, code::Grant};
 use crate::{
-    Identity, IdentityError, User, browser_sessions,
+    Identity, User, browser_sessions,
     oauth::{
         browser::Live,
         client_authentication::AuthenticatedClient,
@@ -115,7 +115,7 @@ impl Identity {
         if request.response_type.token {
             let (times, event) = (token.times, issued_event(&token, caller));
             let signed = self.sign_for_user(tenant, token).await?;
-            self.submit(event).await?;
+            self.note(event).await?;
             at_hash = Some(half_hash(&signed));
             fields.push(("access_token", signed));
             fields.push(("token_type", "Bearer".to_owned()));
@@ -153,18 +153,12 @@ impl Identity {
     ) -> Result<(), OAuthError> {
         let origin =
             Origin { address: caller.address, correlation: caller.correlation, app_id: request.app_id() };
-        self.submit(Event {
+        let event = Event {
             target: Some(request.app_id().to_string()),
-            source: caller.address.map(|address| address.to_string()),
-            correlation: Some(caller.correlation),
             detail: Some(format!("to {}", request.back.redirect_uri)),
             ..Event::new(Action::AuthorizationAnswered, outcome, actor_of(user, origin))
-        })
-        .await
-    }
-
-    async fn submit(&self, event: Event) -> Result<(), OAuthError> {
-        let submitted = self.0.audit.submit(event).await;
-        submitted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))
+                .of_request(caller.address, caller.correlation)
+        };
+        Ok(self.note(event).await?)
     }
 }

@@ -100,9 +100,8 @@ async fn write(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Conse
         let event = Event {
             target: Some(input.client.principal.to_string()),
             detail: Some(detail),
-            source: input.origin.address.map(|address| address.to_string()),
-            correlation: Some(input.origin.correlation),
             ..Event::new(Action::ConsentGranted, Outcome::Success, actor_of(&user, input.origin))
+                .of_request(input.origin.address, input.origin.correlation)
         };
         record(tx, input.at_ms, &event).await?;
     }

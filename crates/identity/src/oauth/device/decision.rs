@@ -189,9 +189,8 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
     let event = |action, outcome, target: String, detail: String| Event {
         target: Some(target),
         detail: Some(detail),
-        source: input.origin.address.map(|address| address.to_string()),
-        correlation: Some(input.origin.correlation),
         ..Event::new(action, outcome, actor.clone())
+            .of_request(input.origin.address, input.origin.correlation)
     };
     if let Some((client, found)) = granted {
         let place = (client.principal, Some(ObjectId::new(user.id.uuid())));

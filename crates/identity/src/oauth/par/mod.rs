@@ -19,7 +19,7 @@ use super::{
     scopes::Endpoint,
     token::{wanted, wire::Received},
 };
-use crate::{Identity, IdentityError};
+use crate::Identity;
 
 pub(crate) use http::post;
 
@@ -59,12 +59,10 @@ impl Identity {
         let actor = Actor { subject: None, app_id, display: None };
         let event = Event {
             detail,
-            source: received.caller.address.map(|address| address.to_string()),
-            correlation: Some(received.caller.correlation),
             ..Event::new(Action::AuthorizationPushed, outcome, actor)
+                .of_request(received.caller.address, received.caller.correlation)
         };
-        let noted = self.0.audit.submit(event).await;
-        noted.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))?;
+        self.note(event).await?;
         pushed
     }
 

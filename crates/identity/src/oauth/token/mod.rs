@@ -106,7 +106,7 @@ impl Identity {
     ) -> Result<Issued, OAuthError> {
         let tenant = self.tenant().await?;
         let decision = self.decide(endpoint, segment, form, (authorization, caller)).await;
-        self.note(form, &decision, caller).await?;
+        self.note_decision(form, &decision, caller).await?;
         match decision? {
             Decision::ToApplication(token) => {
                 let (resource, times) = (token.audience.clone(), token.times);
@@ -184,7 +184,7 @@ impl Identity {
         Ok(Decision::ToUser(Box::new(granted)))
     }
 
-    async fn note(
+    async fn note_decision(
         &self,
         form: &Form<'_>,
         decision: &Result<Decision, OAuthError>,
@@ -226,12 +226,8 @@ impl Identity {
                 event
             }
         };
-        let event = Event {
-            source: caller.address.map(|address| address.to_string()),
-            correlation: Some(caller.correlation),
-            ..event
-        };
-        self.0.audit.submit(event).await.map_err(|_| OAuthError::Unavailable(IdentityError::Interrupted))
+        let event = Event { ..event.of_request(caller.address, caller.correlation) };
+        Ok(self.note(event).await?)
     }
 }
 

@@ -324,9 +324,8 @@ pub(crate) fn issued_event(token: &UserToken, caller: &Caller) -> Event {
     Event {
         target: Some(token.resource.to_string()),
         detail: Some(detail),
-        source: caller.address.map(|address| address.to_string()),
-        correlation: Some(caller.correlation),
         ..Event::new(Action::TokenIssued, Outcome::Success, actor(&token.user, &token.client))
+            .of_request(caller.address, caller.correlation)
     }
 }
 
@@ -335,8 +334,7 @@ fn reused_event(user: &User, client: &AuthenticatedClient, (step, caller): (&Ste
     Event {
         target: Some(user.id.to_string()),
         detail: Some(format!("{what} came twice")),
-        source: caller.address.map(|address| address.to_string()),
-        correlation: Some(caller.correlation),
         ..Event::new(Action::SessionRevoked, Outcome::Success, actor(user, client))
+            .of_request(caller.address, caller.correlation)
     }
 }
