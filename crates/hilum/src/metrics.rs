@@ -42,6 +42,14 @@ pub(crate) fn start(house: &House, listener: TcpListener, recorder: PrometheusHa
                     "expiring credentials cannot be counted"
                 );
             }
+            if look_number.is_multiple_of(EXPIRY_EVERY_LOOKS)
+                && let Err(error) = identity.gauge_signing_key().await
+            {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the signing key cannot be looked at"
+                );
+            }
             recorder.run_upkeep();
             tokio::select! {
                 () = stop.cancelled() => return,

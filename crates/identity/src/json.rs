@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     AddedSecret, AppRole, AppRoleAssignment, Application, AuthenticationMethod, AuthenticationMethods,
-    CertificateInfo, Group, NamedAssignment, PermissionGrant, PermissionScope, RequiredResourceAccess,
-    RoleAssignment, RoleDefinition, RoleKind, RoleOrigin, SecondFactorPolicy, SecretInfo, ServicePrincipal,
-    SigningKeyInfo, User, credentials::custom_key_identifier,
+    CertificateInfo, Group, KeyState, NamedAssignment, PermissionGrant, PermissionScope,
+    RequiredResourceAccess, RoleAssignment, RoleDefinition, RoleKind, RoleOrigin, SecondFactorPolicy,
+    SecretInfo, ServicePrincipal, SigningKeyInfo, User, credentials::custom_key_identifier,
 };
 
 /// `2026-01-31T12:34:56Z`.
@@ -299,11 +299,13 @@ fn role_definition_id(role: &RoleDefinition) -> String {
     format!("/providers/Microsoft.Authorization/roleDefinitions/{}", role.id)
 }
 
-/// A signing key, for `hilum key list`.
-pub fn signing_key(key: &SigningKeyInfo) -> Value {
+/// A signing key, for `hilum key list`; of the one that signs, when the next one takes over by itself.
+pub fn signing_key(key: &SigningKeyInfo, next_rotation: Option<Timestamp>) -> Value {
+    let replaced_at = next_rotation.filter(|_| key.state == KeyState::Current);
     json!({
         "activatedDateTime": key.activated_at.map(date_time),
         "kid": key.kid,
+        "nextRotationDateTime": replaced_at.map(date_time),
         "publishedDateTime": date_time(key.published_at),
         "retiredDateTime": key.retired_at.map(date_time),
         "state": key.state.as_str(),

@@ -55,7 +55,7 @@ use hilum_storage::{
     db::{Db, DbError, WriteTx},
     jobs::{JobHandler, Schedule},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use applications::{
     AddIn, Api, AppRole, Application, ApplicationFilter, ApplicationProperties, IdentifierUriPolicy,
@@ -141,6 +141,8 @@ pub struct Settings {
     /// What data services take as audience, beside the built-in resources: appIds and identifier URIs of applications, which
     /// then are looked after by Global Administrators alone.
     pub data_audiences: Vec<String>,
+    /// How long a signing key signs before the next one takes over; nothing: until an operator rotates.
+    pub signing_key_rotation: Option<SignedDuration>,
 }
 
 /// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
@@ -172,6 +174,8 @@ pub(crate) struct Inner {
     /// Loaded once: a tenant's ID and domain never change.
     pub(crate) tenant: OnceLock<Tenant>,
     pub(crate) key_ring: signing_keys::KeyRing,
+    /// How long a signing key signs, where they rotate by themselves.
+    pub(crate) signing_key_rotation: Option<SignedDuration>,
     pub(crate) throttle: oauth::Throttle,
     /// Signs the cursors of lists.
     pub(crate) cursor_key: query::CursorKey,
@@ -222,6 +226,7 @@ impl Identity {
             guarded: privileges::GuardedNames::new(&parts.settings.data_audiences),
             tenant: OnceLock::new(),
             key_ring: signing_keys::KeyRing::default(),
+            signing_key_rotation: parts.settings.signing_key_rotation,
             throttle: oauth::Throttle::default(),
             session_key: parts.master_key.derive("identity refresh sessions v1")?,
             page_key: parts.master_key.derive("identity sign-in pages v1")?,
@@ -253,12 +258,20 @@ impl Identity {
 
     /// The work that is done in the background.
     pub fn job_handlers(&self) -> Vec<Arc<dyn JobHandler>> {
-        vec![Arc::new(deleted::PurgeDeleted(self.clone())), Arc::new(expiry::ExpiryWatch(self.clone()))]
+        vec![
+            Arc::new(deleted::PurgeDeleted(self.clone())),
+            Arc::new(expiry::ExpiryWatch(self.clone())),
+            Arc::new(signing_keys::RotationWatch(self.clone())),
+        ]
     }
 
     /// When the background work is due.
     pub fn schedules(&self) -> Vec<Schedule> {
-        vec![deleted::PurgeDeleted::SCHEDULE, expiry::ExpiryWatch::SCHEDULE]
+        vec![
+            deleted::PurgeDeleted::SCHEDULE,
+            expiry::ExpiryWatch::SCHEDULE,
+            signing_keys::RotationWatch::SCHEDULE,
+        ]
     }
 
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {

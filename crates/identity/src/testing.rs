@@ -29,6 +29,8 @@ pub(crate) const ORIGIN: &str = "https://localhost:8443";
 /// What snapshots hide.
 pub(crate) const GUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 pub(crate) const SID: &str = "S-1-12-1(-[0-9]+){4}";
+/// How long a signing key signs.
+pub(crate) const KEY_ROTATION: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
 pub(crate) const NOW: &str = "2026-01-31T12:34:56Z";
 const ALL: &[Migrations] = &[hilum_audit::MIGRATIONS, crate::MIGRATIONS];
 
@@ -80,8 +82,16 @@ fn identity_on(
     (clock, tasks): (&Arc<TestClock>, &TaskTracker),
     identity_providers: Vec<IdentityProvider>,
 ) -> Identity {
+    Identity::new(parts_on(test_db, (clock, tasks), identity_providers)).unwrap()
+}
+
+fn parts_on(
+    test_db: &TestDb,
+    (clock, tasks): (&Arc<TestClock>, &TaskTracker),
+    identity_providers: Vec<IdentityProvider>,
+) -> Parts {
     let audit_clock: Arc<TestClock> = Arc::clone(clock);
-    Identity::new(Parts {
+    Parts {
         db: test_db.db.clone(),
         clock: clock.clone(),
         random: Arc::new(SeededRandom::new(42)),
@@ -93,9 +103,9 @@ fn identity_on(
             origin: ORIGIN.into(),
             identifier_uris: IdentifierUriPolicy::default(),
             data_audiences: vec![DATA_AUDIENCE.to_owned()],
+            signing_key_rotation: Some(KEY_ROTATION),
         },
-    })
-    .unwrap()
+    }
 }
 
 impl Fixture {
@@ -107,6 +117,13 @@ impl Fixture {
     /// The same with providers that users may sign in through.
     pub(crate) fn with_providers(&mut self, providers: Vec<IdentityProvider>) {
         self.identity = identity_on(&self.test_db, (&self.clock, &self.tasks), providers);
+    }
+
+    /// The same where keys are rotated by hand.
+    pub(crate) fn without_key_rotation(&mut self) {
+        let mut parts = parts_on(&self.test_db, (&self.clock, &self.tasks), Vec::new());
+        parts.settings.signing_key_rotation = None;
+        self.identity = Identity::new(parts).unwrap();
     }
 }
 
@@ -284,6 +301,7 @@ async fn another_origin_gets_its_names() {
                 origin: "https://pacs.example:9443".into(),
                 identifier_uris: IdentifierUriPolicy::default(),
                 data_audiences: Vec::new(),
+                signing_key_rotation: None,
             },
         })
         .unwrap();

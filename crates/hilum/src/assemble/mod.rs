@@ -102,6 +102,7 @@ impl Directory {
                 origin: Arc::clone(&origin),
                 identifier_uris: identifier_uris(ground.config.identity.identifier_uris),
                 data_audiences: ground.config.dicom.audiences.clone(),
+                signing_key_rotation: ground.config.identity.signing_key_rotation(),
             },
         })?;
         let directory = Self { db, audit, identity, origin, tasks };

@@ -20,6 +20,8 @@ const FREE_BYTES_MIN: u64 = 2 * 1024 * 1024 * 1024;
 const CREDENTIALS_SHOWN: usize = 20;
 /// When a signing key should have been replaced.
 const KEY_DAYS_MAX: i64 = 400;
+/// How late a scheduled rotation may be: the server may have been off over a weekend.
+const KEY_LATE_MAX: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// One thing that was looked at.
 struct Finding {
@@ -262,15 +264,28 @@ async fn signing_keys(context: &Context, directory: &Directory) -> Result<Findin
         None => Finding::bad("signing keys", "there is no current key", "run `hilum init`"),
         Some(key) => {
             let since = key.activated_at.unwrap_or(key.published_at);
-            let days = context.ground.clock.now().duration_since(since).as_hours() / 24;
-            if days > KEY_DAYS_MAX {
+            let now = context.ground.clock.now();
+            let days = now.duration_since(since).as_hours() / 24;
+            let rotation = directory.identity.next_key_rotation().await?;
+            if rotation.is_some_and(|due| now.duration_since(due) > KEY_LATE_MAX) {
+                Finding::warning(
+                    "signing keys",
+                    format!("the current key is {days} days old, its scheduled rotation is late"),
+                    "a running `hilum serve` rotates: see its log; or hilum key rotate",
+                )
+            } else if days > KEY_DAYS_MAX && rotation.is_none() {
                 Finding::warning(
                     "signing keys",
                     format!("the current key is {days} days old"),
                     "hilum key rotate",
                 )
             } else if next {
-                Finding::good("signing keys", format!("current since {days} days, the next one is published"))
+                let when = rotation.map_or_else(
+                    || "only by hand".to_owned(),
+                    |due| format!("on {}", due.strftime("%Y-%m-%d")),
+                );
+                let detail = format!("current since {days} days, the next one is published; rotation {when}");
+                Finding::good("signing keys", detail)
             } else {
                 Finding::warning("signing keys", "no next key is published", "hilum key rotate")
             }

@@ -32,7 +32,8 @@ pub(crate) async fn run(context: &Context, command: KeyCommand) -> Answer {
                     identity.rotate_signing_key(&Actor::operator(), rotation).await?
                 }
             };
-            Ok(Some(keys.iter().map(graph::signing_key).collect()))
+            let next = identity.next_key_rotation().await?;
+            Ok(Some(keys.iter().map(|key| graph::signing_key(key, next)).collect()))
         })
         .await
 }

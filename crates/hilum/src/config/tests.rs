@@ -81,6 +81,11 @@ fn contradictions_are_refused() {
         ),
         ("[[identity.federated_issuers]]\nissuer = 'nothing'\n", "identity.federated_issuers.issuer"),
         (
+            "[identity]\nsigning_key_rotation_days = 1\n",
+            "identity.signing_key_rotation_days: must be 0, or 2",
+        ),
+        ("[identity]\nsigning_key_rotation_days = 1461\n", "identity.signing_key_rotation_days"),
+        (
             "[[identity.federated_issuers]]\nissuer = 'https://idp'\nca_certificate = 'absent.pem'\n",
             "identity.federated_issuers.ca_certificate",
         ),

@@ -4,6 +4,7 @@
 //! published until the last token they signed has expired everywhere.
 
 mod ring;
+mod schedule;
 mod sql;
 
 #[cfg(test)]
@@ -16,9 +17,10 @@ use hilum_kernel::{Secret, TenantId};
 use hilum_storage::db::WriteTx;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 
-use crate::{Identity, IdentityError, Stamp};
+use crate::{Identity, IdentityError, Stamp, tenants};
 
 pub(crate) use ring::KeyRing;
+pub(crate) use schedule::RotationWatch;
 pub(crate) use sql::SCHEMA;
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
@@ -118,15 +120,21 @@ impl Identity {
             // Who had the one may have had the other.
             fresh.push(self.new_signing_key(tenant, KeyState::Current).await?);
         }
-        let input = (tenant, rotation, fresh, self.stamp(actor));
-        self.0
-            .db
-            .write(input, |tx, (tenant, rotation, fresh, stamp)| {
-                rotate(tx, *tenant, *rotation, fresh, stamp).boxed()
-            })
-            .await?;
-        self.0.key_ring.forget();
+        let change = Change { tenant, rotation, fresh, only_from: None, stamp: self.stamp(actor) };
+        self.change_keys(change).await?;
         self.list_signing_keys().await
+    }
+
+    /// Whether the change was made: it is not where another key than the expected one signs meanwhile.
+    async fn change_keys(&self, change: Change) -> Result<bool, IdentityError> {
+        let how = change.how();
+        let changed = self.0.db.write(change, |tx, change| rotate(tx, change).boxed()).await?;
+        self.0.key_ring.forget();
+        if changed {
+            metrics::counter!("hilum_signing_key_rotations_total", "how" => how).increment(1);
+            self.gauge_signing_key().await?;
+        }
+        Ok(changed)
     }
 
     /// Opens the current signing key, if there is a tenant: a start with another master key must not look like a good
@@ -211,15 +219,38 @@ pub(crate) async fn store(tx: &mut WriteTx, tenant: TenantId, key: &SealedKey) -
     Ok(sql::insert(tx, tenant, &key.info, &key.sealed).await?)
 }
 
-async fn rotate(
-    tx: &mut WriteTx,
+/// A rotation to be made.
+#[derive(Debug)]
+struct Change {
     tenant: TenantId,
     rotation: Rotation,
-    fresh: &[SealedKey],
-    stamp: &Stamp,
-) -> Result<(), IdentityError> {
+    fresh: Vec<SealedKey>,
+    /// Nothing is done but while this key signs: the schedule's mark, so that of several nodes one rotates.
+    only_from: Option<String>,
+    stamp: Stamp,
+}
+
+impl Change {
+    const fn how(&self) -> &'static str {
+        match (self.rotation, &self.only_from) {
+            (Rotation::Planned, None) => "planned",
+            (Rotation::Planned, Some(_)) => "scheduled",
+            (Rotation::Emergency, _) => "emergency",
+        }
+    }
+}
+
+async fn rotate(tx: &mut WriteTx, change: &Change) -> Result<bool, IdentityError> {
+    let Change { tenant, rotation, fresh, only_from, stamp } = change;
+    // Of two at once the second sees what the first has done.
+    tenants::lock(tx, *tenant).await?;
     let now = crate::timestamp(stamp.at_ms);
-    for key in &sql::select(tx, tenant).await? {
+    let keys = sql::select(tx, *tenant).await?;
+    let current = keys.iter().find(|key| key.state == KeyState::Current);
+    if only_from.is_some() && *only_from != current.map(|key| key.kid.clone()) {
+        return Ok(false);
+    }
+    for key in &keys {
         match (rotation, key.state) {
             (Rotation::Emergency, _) => sql::delete(tx, &key.kid).await?,
             (Rotation::Planned, KeyState::Current) => sql::retire(tx, &key.kid, stamp.at_ms).await?,
@@ -229,23 +260,28 @@ async fn rotate(
             (Rotation::Planned, KeyState::Retired | KeyState::Next) => {}
         }
     }
-    if rotation == Rotation::Planned {
-        let next = sql::select(tx, tenant).await?.into_iter().find(|key| key.state == KeyState::Next);
+    if *rotation == Rotation::Planned {
+        let next = keys.iter().find(|key| key.state == KeyState::Next);
         let next = next.ok_or_else(|| IdentityError::not_found("signing key", "next"))?;
-        if now.duration_since(next.published_at) < PUBLISHED_BEFORE_USE {
+        if now < usable_from(next) {
             return Err(IdentityError::KeyTooFresh);
         }
         sql::promote(tx, &next.kid, stamp.at_ms).await?;
     }
     for key in fresh {
-        store(tx, tenant, key).await?;
+        store(tx, *tenant, key).await?;
     }
-    let detail = match rotation {
-        Rotation::Planned => "planned",
-        Rotation::Emergency => "emergency: all earlier keys withdrawn",
+    let detail = match change.how() {
+        "emergency" => "emergency: all earlier keys withdrawn",
+        how => how,
     };
     stamp.record(tx, Action::SigningKeyRotated, tenant, Some(detail.to_owned())).await?;
-    Ok(())
+    Ok(true)
+}
+
+/// From when a key may sign.
+fn usable_from(next: &SigningKeyInfo) -> Timestamp {
+    next.published_at.checked_add(PUBLISHED_BEFORE_USE).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether a key belongs into the key set.
