@@ -86,6 +86,8 @@ actions! {
     FramesRetrieved = "dicom.frames.retrieved";
     /// A search was made.
     Searched = "dicom.searched";
+    /// The change feed was read.
+    ChangeFeedRead = "dicom.change-feed.read";
     /// Instances were deleted.
     InstancesDeleted = "dicom.instances.deleted";
 }

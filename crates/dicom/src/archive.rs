@@ -14,6 +14,7 @@ use hilum_web::RequestContext;
 use tokio::sync::Semaphore;
 
 use crate::{
+    change_feed::FeedSignal,
     delete::purge::{OrphanSweep, Purge},
     retrieve::MetadataCache,
 };
@@ -80,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) validator: Arc<Validator>,
     pub(crate) settings: ArchiveSettings,
     pub(crate) metadata_cache: MetadataCache,
+    /// Wakes readers of the change feed.
+    pub(crate) feed: FeedSignal,
     pub(crate) stores: Semaphore,
     /// Memory for parts being received: see [`crate::store::Receiver`].
     pub(crate) memory: Arc<Semaphore>,
@@ -112,6 +115,7 @@ impl Archive {
             validator,
             settings,
             metadata_cache,
+            feed: FeedSignal::default(),
             stores,
             memory: crate::store::http::memory(),
             judging: Arc::new(Semaphore::new(JUDGED_AT_ONCE)),

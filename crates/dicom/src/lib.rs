@@ -19,6 +19,7 @@ mod change_feed;
 mod delete;
 mod error;
 mod openapi;
+mod query_string;
 mod request;
 mod retrieve;
 mod router;

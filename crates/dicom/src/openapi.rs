@@ -16,6 +16,8 @@ struct Operation {
 
 const JSON: &str = "application/dicom+json";
 const DICOM: &str = "multipart/related; type=\"application/dicom\"";
+/// The media type of what is no dataset.
+const PLAIN_JSON: &str = "application/json";
 const FRAMES: &str = "multipart/related; type=\"application/octet-stream\"";
 
 const fn operation(
@@ -64,6 +66,15 @@ const fn deletion(path: &'static str, id: &'static str, summary: &'static str) -
     }
 }
 
+const fn listing(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    statuses: &'static [u16],
+) -> Operation {
+    Operation { path, method: "get", id, summary, action: "read", produces: PLAIN_JSON, statuses }
+}
+
 const SERIES: &str = "/studies/{study}/series/{series}";
 const INSTANCE: &str = "/studies/{study}/series/{series}/instances/{instance}";
 
@@ -110,6 +121,8 @@ const OPERATIONS: &[Operation] = &[
     deletion("/studies/{study}", "deleteStudy", "Delete a study"),
     deletion(SERIES, "deleteSeries", "Delete a series"),
     deletion(INSTANCE, "deleteInstance", "Delete an instance"),
+    listing("/changefeed", "readChangeFeed", "Read the change feed", &[200, 400]),
+    listing("/changefeed/latest", "readLatestChange", "Read its latest entry", &[200, 204, 400]),
 ];
 
 /// The document for a service at `base_url` (`https://HOST/dicom`).
@@ -174,14 +187,55 @@ fn described(operation: &Operation) -> Value {
         });
         members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
-    if let (true, Value::Object(members)) = (operation.id.starts_with("search"), &mut described) {
-        members.insert("parameters".to_owned(), search_parameters());
+    let query = match operation.id {
+        id if id.starts_with("search") => Some(search_parameters()),
+        "readChangeFeed" => Some(change_feed_parameters()),
+        "readLatestChange" => Some(json!([include_metadata()])),
+        _ => None,
+    };
+    if let (Some(query), Value::Object(members)) = (query, &mut described) {
+        members.insert("parameters".to_owned(), query);
     }
     described
 }
 
+fn parameter(name: &str, schema: Value, description: &str) -> Value {
+    json!({ "name": name, "in": "query", "schema": schema, "description": description })
+}
+
+fn include_metadata() -> Value {
+    parameter(
+        "includeMetadata",
+        json!({ "type": "boolean", "default": true }),
+        "Whether entries carry the instance's present metadata.",
+    )
+}
+
+fn change_feed_parameters() -> Value {
+    let time = || json!({ "type": "string", "format": "date-time" });
+    json!([
+        parameter(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200 }),
+            "v1: how many numbers to look at, up to 100, 10 when not given. v2: entries of one page, 100 when not given."
+        ),
+        parameter(
+            "offset",
+            json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 }),
+            "v1: the last number that is known. v2: entries of the window to skip."
+        ),
+        parameter("startTime", time(), "v2: the window's beginning, included."),
+        parameter("endTime", time(), "v2: the window's end, not included."),
+        include_metadata(),
+        parameter(
+            "wait",
+            json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0 }),
+            "Seconds to wait for an entry where there is none. Not in Azure."
+        )
+    ])
+}
+
 fn search_parameters() -> Value {
-    let parameter = |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "query", "schema": schema, "description": description });
     json!([
         parameter(
             "limit",

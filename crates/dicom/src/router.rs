@@ -12,6 +12,7 @@ use hilum_access::Read;
 
 use crate::{
     archive::Archive,
+    change_feed::http::{change_feed, latest},
     delete::http::delete,
     error::DicomError,
     request::{ApiVersion, Authorized},
@@ -54,6 +55,8 @@ fn routes(version: ApiVersion) -> Router<Archive> {
         )
         .route("/studies/{study}/series/{series}/instances/{instance}/metadata", get(retrieve_metadata))
         .route("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", get(retrieve_frames))
+        .route("/changefeed", get(change_feed))
+        .route("/changefeed/latest", get(latest))
         .route("/partitions", any(partitions_disabled))
         .route("/partitions/{*rest}", any(partitions_disabled))
         .layer(Extension(version))

@@ -28,6 +28,8 @@ const ROUTES: &[(&str, &[(&str, DataAction)])] = &[
     ),
     ("/studies/{study}/series/{series}/instances/{instance}/metadata", &[("GET", DataAction::Read)]),
     ("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", &[("GET", DataAction::Read)]),
+    ("/changefeed", &[("GET", DataAction::Read)]),
+    ("/changefeed/latest", &[("GET", DataAction::Read)]),
     ("/partitions", &[("GET", DataAction::Read)]),
     ("/partitions/{*rest}", &[("GET", DataAction::Read)]),
 ];

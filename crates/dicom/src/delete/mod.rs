@@ -53,7 +53,11 @@ pub(crate) async fn delete(
             remove_and_record(tx, *removal, target, event).boxed()
         })
         .await?;
-    if removed == 0 { Err(DicomError::NotFound(missing)) } else { Ok(()) }
+    if removed == 0 {
+        return Err(DicomError::NotFound(missing));
+    }
+    archive.0.feed.tell();
+    Ok(())
 }
 
 async fn remove_and_record(

@@ -109,12 +109,12 @@ pub(crate) async fn insert(
                     Some(found) => found,
                     None => tx.fetch_optional(sql::FIND_PARENTS, &parents_of(occasion, new)).await?,
                 };
-                read_or_create(tx, occasion.partition, new, found, &mut next).await?
+                read_or_create(tx, occasion.partition, new, found, &next).await?
             }
         };
         let result = insert_instance(tx, occasion, new, next.present(), &mut parents).await?;
         if let Inserted::Stored(watermark) = result {
-            next.number();
+            next.used();
             let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
             counter.1 += 1;
             counter.2 = watermark;
@@ -146,8 +146,8 @@ fn parents_of(occasion: Occasion, new: &NewInstance) -> [Value; 3] {
     [occasion.partition.into(), (&new.study).into(), (&new.series).into()]
 }
 
-/// Numbers of the sequence. Its row is locked first; only what was used is taken, so that a reader of the change feed
-/// meets no long gaps: at most two numbers of an instance's new parents lie between two entries.
+/// Numbers of the sequence. Its row is locked first; only what was used is taken, and new parents have the number of their
+/// first instance, so that the change feed has no gaps: a reader that asks for the next five numbers gets five entries.
 struct Numbers {
     first: i64,
     last: i64,
@@ -169,9 +169,8 @@ impl Numbers {
     }
 
     /// Uses up the next number.
-    fn number(&mut self) -> i64 {
+    fn used(&mut self) {
         self.last += 1;
-        self.last
     }
 
     /// The next number, which a duplicate leaves to the one after it.
@@ -192,14 +191,14 @@ async fn read_or_create(
     partition: PartitionKey,
     new: &NewInstance,
     found: Option<Row>,
-    next: &mut Numbers,
+    next: &Numbers,
 ) -> Result<Parents, DbError> {
     let (study, study_members, series) = if let Some(row) = &found {
         let series = row.opt_int(2)?.map(SeriesKey::new);
         let series = series.map(|key| Ok::<_, DbError>((key, read_members(&row.blob(3)?)))).transpose()?;
         (StudyKey::new(row.int(0)?), read_members(&row.blob(1)?), series)
     } else {
-        let key = StudyKey::new(next.number());
+        let key = StudyKey::new(next.present().watermark.get());
         let members = write_members(&new.study_row.members);
         let mut values: Vec<Value> = vec![key.into(), partition.into(), (&new.study).into(), members.into()];
         values.extend(new.study_row.columns.iter().cloned());
@@ -210,7 +209,7 @@ async fn read_or_create(
     let (series, series_members) = if let Some(known) = series {
         known
     } else {
-        let key = SeriesKey::new(next.number());
+        let key = SeriesKey::new(next.present().watermark.get());
         let members = write_members(&new.series_row.members);
         let mut values: Vec<Value> =
             vec![key.into(), study.into(), partition.into(), (&new.series).into(), members.into()];

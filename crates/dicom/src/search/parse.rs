@@ -12,6 +12,7 @@ use crate::{
     ApiVersion,
     dataset::vr,
     index::{ATTRIBUTES, Attribute, Level, Matching, attributes::MODALITIES_IN_STUDY, query::Column},
+    query_string::{decoded, shown},
 };
 
 /// The longest query string: HTTP/1.1 servers commonly take 8 KB, a list of 256 UIDs needs 17 KB. Beyond: 400.
@@ -55,7 +56,7 @@ pub fn parse(
     let mut filters = Vec::new();
     for parameter in parameters {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let (name, value) = (decoded(name)?, decoded(value)?);
+        let (name, value) = decoded(name).zip(decoded(value)).ok_or(SearchError::NotUtf8)?;
         if !named.take(&name, &value)? {
             filters.push((name, value));
         }
@@ -275,33 +276,4 @@ fn digits(name: &str) -> Option<Tag> {
     }
     let number = u32::from_str_radix(name, 16).ok()?;
     Some(Tag(u16::try_from(number >> 16).ok()?, u16::try_from(number & 0xFFFF).ok()?))
-}
-
-/// Undoes percent-encoding; `+` is a space, as in forms. A percent sign without two digits stands for itself.
-fn decoded(text: &str) -> Result<String, SearchError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = |at: usize| after.get(at).and_then(|&byte| char::from(byte).to_digit(16));
-        rest = after;
-        match (first, hex(0), hex(1)) {
-            (b'+', ..) => bytes.push(b' '),
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => bytes.push(first),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| SearchError::NotUtf8)
-}
-
-/// A piece of the request for an error text: bounded, and without control characters.
-pub(super) fn shown(text: &str) -> String {
-    const CHARS_MAX: usize = 64;
-    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
 }

@@ -2,13 +2,14 @@
 
 use hilum_kernel::Uid;
 
-use super::{SearchError, parse::Target, parse::shown};
+use super::{SearchError, parse::Target};
 use crate::{
     dataset::{attributes::name_words, folded},
     index::{
         Matching,
         query::{Column, Condition, Matcher, Pattern, Place, Test},
     },
+    query_string::shown,
 };
 
 pub(super) use crate::dataset::attributes::trimmed;

@@ -201,7 +201,10 @@ impl Store {
         }
         let keys: Vec<String> = instances.iter().map(|new| new.blob_key.clone()).collect();
         let results = match self.insert(instances, &items).await {
-            Ok(results) => results,
+            Ok(results) => {
+                self.archive.0.feed.tell();
+                results
+            }
             Err(error) => {
                 // Retries against a database that is away must not fill the disk.
                 if matches!(&error, DicomError::Db(failed) if failed.is_undone()) {
