@@ -237,7 +237,8 @@ test("signing out tells the applications, in frames, and goes back", async () =>
 test("all of it by keyboard", async () => {
   const person = addPerson(server, "typist");
   await page.goto(url());
-  // The first field has the focus already.
+  // The first field gets the focus by itself, which a browser does a moment after the page has come.
+  await page.waitForFunction(() => document.activeElement?.name === "username");
   await page.keyboard.type(person.person);
   await page.keyboard.press("Tab");
   await page.keyboard.type(person.password);
