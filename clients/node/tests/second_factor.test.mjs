@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { plugIn } from "../support/authenticator.mjs";
 import { startChromium } from "../support/chromium.mjs";
 import { inspect, watch } from "../support/inspect.mjs";
 import { authorizeUrl, form, press, signIn, step } from "../support/person.mjs";
@@ -29,21 +30,6 @@ after(async () => {
 });
 
 const url = () => authorizeUrl(server, { client_id: appId, redirect_uri: `${site.origin}/callback`, scope: "openid profile" });
-
-/** An authenticator that is plugged in, and whose user presses its button. */
-async function plugIn(context, page) {
-  const devtools = await context.newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  const options = {
-    protocol: "ctap2",
-    transport: "internal",
-    hasResidentKey: true,
-    hasUserVerification: true,
-    isUserVerified: true,
-    automaticPresenceSimulation: true,
-  };
-  await devtools.send("WebAuthn.addVirtualAuthenticator", { options });
-}
 
 /** On to the client, by the consent page where it comes. */
 async function arrive(page) {

@@ -17,6 +17,7 @@
         user: { ...options.user, id: bytes(options.user.id) },
         pubKeyCredParams: options.algorithms.map((alg) => ({ type: "public-key", alg })),
         authenticatorSelection: { residentKey: "preferred", userVerification: options.userVerification },
+        excludeCredentials: options.excludeCredentials.map((id) => ({ type: "public-key", id: bytes(id) })),
         attestation: "none",
         timeout: options.timeout,
       },

@@ -31,7 +31,8 @@ pub(crate) use sql::{
 use totp::TotpSecret;
 
 /// How many methods a user may have.
-const METHODS_MAX: usize = 20;
+pub(crate) const METHODS_MAX: usize = 20;
+const NAME_CHARS_MAX: usize = 64;
 
 /// The kinds of methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,6 +170,73 @@ impl Identity {
             .boxed()
         });
         reset.await
+    }
+
+    /// Calls a method something else.
+    ///
+    /// # Errors
+    /// [`IdentityError::Invalid`] for a name that is empty, too long or not in plain characters;
+    /// [`IdentityError::NotFound`], [`IdentityError::Forbidden`].
+    pub async fn rename_authentication_method(
+        &self,
+        actor: &Actor,
+        user: &str,
+        (method, name): (Uuid, &str),
+    ) -> Result<(), IdentityError> {
+        let name = name.trim().to_owned();
+        let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
+        if !is_plain || name.chars().count() > NAME_CHARS_MAX {
+            let reason = format!("must have 1 to {NAME_CHARS_MAX} plain characters");
+            return Err(IdentityError::invalid("displayName", reason));
+        }
+        let input = (self.tenant().await?.id, user.to_owned(), (method, name), self.stamp(actor));
+        let renamed = self.0.db.write(input, |tx, (tenant, user, (method, name), stamp)| {
+            async move {
+                let user = users::locked(tx, *tenant, user).await?;
+                privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
+                if !sql::rename(tx, (*method, user.id), name).await? {
+                    return Err(IdentityError::not_found("authentication method", method.to_string()));
+                }
+                let detail = Some(format!("renamed {method}"));
+                stamp.record(tx, Action::AuthenticationMethodChanged, user.id, detail).await?;
+                Ok(())
+            }
+            .boxed()
+        });
+        renamed.await
+    }
+
+    /// Puts new recovery codes in place of those before, to be shown once; none for who has no method that they stand in
+    /// for.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Forbidden`].
+    pub async fn renew_recovery_codes(
+        &self,
+        actor: &Actor,
+        user: UserId,
+    ) -> Result<Vec<Secret<String>>, IdentityError> {
+        let codes = self.new_recovery_codes(user);
+        let input = (self.tenant().await?.id, user, codes.hashes, self.stamp(actor));
+        let renewed: Result<bool, IdentityError> = self
+            .0
+            .db
+            .write(input, |tx, (tenant, user, hashes, stamp)| {
+                async move {
+                    let user = users::locked(tx, *tenant, &user.to_string()).await?;
+                    privileges::ensure_may_manage_user(tx, *tenant, stamp, user.id).await?;
+                    if of_user(tx, *tenant, user.id).await?.is_empty() {
+                        return Ok(false);
+                    }
+                    replace_codes(tx, user.id, hashes).await?;
+                    let detail = Some("new recovery codes".to_owned());
+                    stamp.record(tx, Action::AuthenticationMethodChanged, user.id, detail).await?;
+                    Ok(true)
+                }
+                .boxed()
+            })
+            .await;
+        Ok(if renewed? { codes.shown } else { Vec::new() })
     }
 
     /// The row of a new authenticator app, whose first code was of this time step.

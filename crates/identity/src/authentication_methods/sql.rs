@@ -35,6 +35,7 @@ const SPEND_CHALLENGE: Sql =
     "INSERT INTO spent_challenge (challenge_hash, expires_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const PURGE_CHALLENGES: Sql = "DELETE FROM spent_challenge WHERE challenge_hash IN
     (SELECT challenge_hash FROM spent_challenge WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT 10)";
+const RENAME: Sql = "UPDATE authentication_method SET display_name = $3 WHERE id = $1 AND user_id = $2";
 const DELETE: Sql = "DELETE FROM authentication_method WHERE id = $1 AND user_id = $2";
 const DELETE_ALL: Sql = "DELETE FROM authentication_method WHERE user_id = $1";
 const CODES_LEFT: Sql = "SELECT COUNT(*) FROM recovery_code WHERE user_id = $1";
@@ -50,6 +51,7 @@ pub(crate) const STATEMENTS: &[Sql] = &[
     USE_PASSKEY,
     SPEND_CHALLENGE,
     PURGE_CHALLENGES,
+    RENAME,
     DELETE,
     DELETE_ALL,
     CODES_LEFT,
@@ -112,6 +114,14 @@ pub(crate) async fn spend_challenge(
 ) -> Result<bool, DbError> {
     tx.execute(PURGE_CHALLENGES, &[at_ms.into()]).await?;
     Ok(tx.execute(SPEND_CHALLENGE, &[hash.into(), expires_at_ms.into()]).await? == 1)
+}
+
+pub(super) async fn rename(
+    tx: &mut WriteTx,
+    (id, user): (Uuid, UserId),
+    name: &str,
+) -> Result<bool, DbError> {
+    Ok(tx.execute(RENAME, &[id.to_string().into(), user.into(), name.into()]).await? == 1)
 }
 
 pub(super) async fn delete(tx: &mut WriteTx, id: Uuid, user: UserId) -> Result<bool, DbError> {

@@ -8,6 +8,7 @@ mod consent;
 mod delegation;
 mod device;
 mod discovery;
+mod enrolment;
 mod error;
 mod failure;
 mod federation;
@@ -62,7 +63,7 @@ pub(crate) use {
 };
 
 /// Every path of the protocol, in the order of [`router`]'s handlers.
-const PATHS: [&str; 34] = [
+const PATHS: [&str; 35] = [
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -97,6 +98,7 @@ const PATHS: [&str; 34] = [
     "/portal/account",
     "/portal/account/applications",
     "/portal/account/sessions",
+    "/portal/account/security-info",
 ];
 
 /// Routes every path of the protocol. Each answers with any valid tenant segment, and with a slash at the end, too.
@@ -106,7 +108,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         |handler: MethodRouter<Identity>| handler.options(token::options).fallback(token::other_method);
     let userinfo = || get(userinfo::userinfo).post(userinfo::userinfo).options(userinfo::options);
     let page = || get(device::page_get).post(device::page_post);
-    let handlers: [MethodRouter<Identity>; 34] = [
+    let handlers: [MethodRouter<Identity>; 35] = [
         read(get(discovery::document_v2)),
         read(get(discovery::document_v1)),
         read(get(discovery::keys)),
@@ -141,6 +143,7 @@ pub(crate) fn router(identity: Identity) -> Router {
         get(account::index),
         get(account::applications_get).post(account::applications_post),
         get(account::sessions_get).post(account::sessions_post),
+        get(account::security_info::get).post(account::security_info::post),
     ];
     PATHS
         .into_iter()

@@ -44,6 +44,7 @@ pub fn openapi(origin: &str) -> Value {
             "/error": error_page(),
             "/portal/account": account_index(),
             "/portal/account/applications": account_page("myApplications", "The applications that act in the person's name; takes access back"),
+            "/portal/account/security-info": account_page("mySecurityInfo", "How the person signs in; adds, renames and removes second factors, changes the password"),
             "/portal/account/sessions": account_page("mySessions", "Where the person is signed in; ends sessions"),
             "/devicelogin": device_page("devicePage"),
             "/{tenant}/oauth2/deviceauth": device_page("devicePageOfTenant")

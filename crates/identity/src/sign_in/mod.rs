@@ -3,6 +3,7 @@
 //! Names that nobody has cost the same time and get the same answer as wrong passwords. Hashing runs on few threads with
 //! a bounded queue, so that a storm of guesses delays nobody else.
 
+mod enrolment;
 mod lockout;
 mod passkey;
 mod second_factor;
@@ -30,11 +31,10 @@ use crate::{
     users::{self, PasswordFault},
 };
 
+pub(crate) use enrolment::Enrolment;
 use lockout::CodeLockout;
 pub(crate) use lockout::Lockout;
-pub(crate) use second_factor::{
-    Enrolment, FactorError, Moment, Outstanding, Pending, Proof, Ways, outstanding,
-};
+pub(crate) use second_factor::{FactorError, Moment, Outstanding, Pending, Proof, Ways, outstanding};
 
 /// What is compared with where there is no password: Argon2id with the parameters of real ones, of no password at all.
 const NO_PASSWORD: &str =

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::second_factor::{Claim, FactorError, Pending};
 use crate::{
-    Identity, User,
+    Identity, IdentityError, User,
     authentication_methods::{
         self as methods, MethodKind, Registered,
         passkeys::{ALGORITHMS, Answer, CeremonyError, Place},
@@ -37,8 +37,8 @@ impl Identity {
         .to_string()
     }
 
-    /// The options of `navigator.credentials.create` (WebAuthn §5.4).
-    pub(crate) fn passkey_creation(&self, challenge: &str, user: &User) -> String {
+    /// The options of `navigator.credentials.create` (WebAuthn §5.4), on an authenticator that has none of the known ones.
+    pub(crate) fn passkey_creation(&self, challenge: &str, user: &User, known: &[String]) -> String {
         json!({
             "challenge": challenge,
             "rp": { "id": self.rp_id(), "name": "Hilum" },
@@ -48,10 +48,18 @@ impl Identity {
                 "displayName": user.display_name,
             },
             "algorithms": ALGORITHMS,
+            "excludeCredentials": known,
             "userVerification": "preferred",
             "timeout": TIMEOUT_MS,
         })
         .to_string()
+    }
+
+    /// The IDs of the user's passkeys, as base64url.
+    pub(crate) async fn passkeys_of(&self, user: UserId) -> Result<Vec<String>, IdentityError> {
+        let tenant = self.tenant().await?.id;
+        let known = methods::of_user(&mut self.0.db.read().await?, tenant, user).await?;
+        Ok(known.into_iter().filter_map(|method| method.credential_id).collect())
     }
 
     /// The row of a new passkey.

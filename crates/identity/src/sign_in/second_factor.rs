@@ -1,4 +1,4 @@
-//! The second factor: who still has to show one, showing it, and registering the first.
+//! The second factor: who still has to show one, and showing it.
 //!
 //! Between password and second factor there is no session, only a [`Pending`] sign-in, which the page carries sealed.
 //! Whether somebody has a second factor is told to nobody before the password is right. Tries are counted by user and
@@ -9,17 +9,15 @@ use std::net::IpAddr;
 use futures::FutureExt as _;
 use hilum_audit::{Action, Event, Outcome, record};
 use hilum_kernel::{AppId, Secret, TenantId, UserId};
-use hilum_storage::db::{DbError, ReadTx, WriteTx};
+use hilum_storage::db::{DbError, ReadTx};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Origin, SignedIn, actor_of, passkey};
+use super::{Origin, SignedIn, actor_of};
 use crate::{
     Identity, IdentityError, User,
-    authentication_methods::{
-        self as methods, Amr, MethodKind, Registered, recovery, totp, totp::TotpSecret,
-    },
+    authentication_methods::{self as methods, Amr, MethodKind, recovery, totp},
     conditional_access,
     upstream::Voucher,
     users,
@@ -31,7 +29,8 @@ const PENDING_MS: i64 = 600_000;
 /// When it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// At a sign-in: who has registered a second factor shows it, required or not.
+    /// At a sign-in, or where a person changes how to sign in: who has registered a second factor shows it, required or
+    /// not.
     SignIn,
     /// With a session that is there already: what is required counts.
     Later,
@@ -61,9 +60,9 @@ pub(crate) struct Ways {
 pub(crate) struct Pending {
     pub(crate) user: UserId,
     /// When it was.
-    authenticated_at_ms: i64,
+    pub(super) authenticated_at_ms: i64,
     /// What it was.
-    amr: Amr,
+    pub(super) amr: Amr,
     /// Who vouched for it, if it was not Hilum itself.
     voucher: Option<Voucher>,
     /// How long the rest may take.
@@ -87,6 +86,12 @@ impl Pending {
         let proven = (signed_in.at_ms, signed_in.amr);
         Self { voucher: signed_in.voucher.clone(), ..Self::new(signed_in.user.id, proven, now_ms) }
     }
+
+    /// With a second factor.
+    pub(super) fn completed(&self, user: User, proven: Amr) -> SignedIn {
+        let amr = self.amr.with(proven).with(Amr::MULTI_FACTOR);
+        SignedIn { user, at_ms: self.authenticated_at_ms, amr, voucher: self.voucher.clone() }
+    }
 }
 
 /// What is shown.
@@ -100,23 +105,6 @@ pub(crate) enum Proof {
         challenge: String,
         answer: String,
     },
-}
-
-/// What is registered.
-#[derive(Debug)]
-pub(crate) enum Enrolment<'a> {
-    /// An authenticator app with this secret, by its first code.
-    Totp { secret: &'a TotpSecret, code: &'a str },
-    /// A passkey, by its answer to a challenge.
-    Passkey { challenge: &'a str, answer: &'a str },
-}
-
-/// Signed in, with a method that is new.
-#[derive(Debug)]
-pub(crate) struct Enrolled {
-    pub(crate) signed_in: SignedIn,
-    /// To be shown once.
-    pub(crate) codes: Vec<Secret<String>>,
 }
 
 /// Why a second factor is refused.
@@ -203,7 +191,7 @@ impl Identity {
         };
         let at_ms = self.0.clock.now_ms();
         let event = factor_event(&user, origin, (Outcome::Success, claim.name()));
-        let amr = pending.amr.with(claim.amr()).with(Amr::MULTI_FACTOR);
+        let proven = claim.amr();
         let input = (user.id, claim, event, at_ms);
         let shown: Result<bool, DbError> = self
             .0
@@ -231,60 +219,7 @@ impl Identity {
             return self.wrong(&user, origin).await;
         }
         self.right_code(user.id, origin.address);
-        Ok(SignedIn { user, at_ms: pending.authenticated_at_ms, amr, voucher: pending.voucher.clone() })
-    }
-
-    /// A secret for an authenticator app that is being registered; nothing of it is stored yet.
-    pub(crate) fn new_totp_secret(&self) -> TotpSecret {
-        TotpSecret::generate(self.0.random.as_ref())
-    }
-
-    /// Registers the user's first method, and completes the sign-in. Who has one already shows that one: the password alone
-    /// adds nothing to it.
-    pub(crate) async fn enrol_first(
-        &self,
-        pending: &Pending,
-        enrolment: Enrolment<'_>,
-        origin: Origin,
-    ) -> Result<Enrolled, FactorError> {
-        let user = self.pending_user(pending).await?;
-        self.count_try(user.id, origin.address)?;
-        let (method, proven, challenge) = match enrolment {
-            Enrolment::Totp { secret, code } => {
-                let step = totp::typed(code).and_then(|code| secret.step_of(&code, self.0.clock.now_ms()));
-                let Some(step) = step else { return self.wrong(&user, origin).await };
-                (self.sealed_totp(user.id, secret, ("Authenticator app", step))?, Amr::OTP, None)
-            }
-            Enrolment::Passkey { challenge, answer } => {
-                let Some(made) = self.made_passkey(challenge, answer) else {
-                    return self.wrong(&user, origin).await;
-                };
-                (made, Amr::PASSKEY, Some((passkey::spent(challenge), pending.until_ms)))
-            }
-        };
-        let codes = self.new_recovery_codes(user.id);
-        let (tenant, stamp) = (self.tenant().await?.id, self.stamp(&actor_of(&user, origin)));
-        let event = Event {
-            target: Some(user.id.to_string()),
-            detail: Some(format!("registered {} {}", method.kind.as_str(), method.id)),
-            ..Event::new(Action::AuthenticationMethodChanged, Outcome::Success, stamp.actor.clone())
-                .of_request(origin.address, origin.correlation)
-        };
-        let new = New { method, hashes: codes.hashes, challenge, event, at_ms: stamp.at_ms };
-        let input = (tenant, (user.id, pending.authenticated_at_ms), new);
-        let enrolled: Result<bool, IdentityError> = self
-            .0
-            .db
-            .write(input, |tx, (tenant, user, new)| enrol_first(tx, *tenant, *user, new).boxed())
-            .await;
-        if !enrolled? {
-            return Err(FactorError::Over);
-        }
-        self.right_code(user.id, origin.address);
-        let amr = pending.amr.with(proven).with(Amr::MULTI_FACTOR);
-        let voucher = pending.voucher.clone();
-        let signed_in = SignedIn { user, at_ms: pending.authenticated_at_ms, amr, voucher };
-        Ok(Enrolled { signed_in, codes: codes.shown })
+        Ok(pending.completed(user, proven))
     }
 
     /// The user, if what was proven still counts.
@@ -297,13 +232,13 @@ impl Identity {
         user.filter(|user| is_good(user, pending.authenticated_at_ms)).ok_or(FactorError::Over)
     }
 
-    fn count_try(&self, user: UserId, address: Option<IpAddr>) -> Result<(), FactorError> {
+    pub(super) fn count_try(&self, user: UserId, address: Option<IpAddr>) -> Result<(), FactorError> {
         let now_ms = self.0.clock.now_ms();
         let counted = self.0.sign_in.codes.try_once(&user.to_string(), address, now_ms);
         counted.map_err(|retry_after_s| FactorError::Locked { retry_after_s })
     }
 
-    fn right_code(&self, user: UserId, address: Option<IpAddr>) {
+    pub(super) fn right_code(&self, user: UserId, address: Option<IpAddr>) {
         self.0.sign_in.codes.succeeded(&user.to_string(), address, self.0.clock.now_ms());
     }
 
@@ -337,7 +272,7 @@ impl Identity {
     }
 
     /// Notes a wrong second factor.
-    async fn wrong<T>(&self, user: &User, origin: Origin) -> Result<T, FactorError> {
+    pub(super) async fn wrong<T>(&self, user: &User, origin: Origin) -> Result<T, FactorError> {
         // Entra's number of a strong authentication that failed.
         let event = factor_event(user, origin, (Outcome::Refused, "AADSTS500121"));
         metrics::counter!("hilum_second_factors_refused_total").increment(1);
@@ -364,41 +299,8 @@ impl Claim {
 }
 
 /// Whether a sign-in of then still counts.
-fn is_good(user: &User, authenticated_at_ms: i64) -> bool {
+pub(super) fn is_good(user: &User, authenticated_at_ms: i64) -> bool {
     user.account_enabled && user.sessions_valid_from.as_millisecond() <= authenticated_at_ms
-}
-
-/// A first method, with what comes along.
-struct New {
-    method: Registered,
-    hashes: Vec<String>,
-    /// The challenge that it answers, and until when that must be remembered.
-    challenge: Option<(String, i64)>,
-    event: Event,
-    at_ms: i64,
-}
-
-/// False when the user was changed, or has a method by now, or the challenge was answered before.
-async fn enrol_first(
-    tx: &mut WriteTx,
-    tenant: TenantId,
-    (user, authenticated_at_ms): (UserId, i64),
-    new: &New,
-) -> Result<bool, IdentityError> {
-    let user = users::locked(tx, tenant, &user.to_string()).await?;
-    let known = methods::of_user(tx, tenant, user.id).await?;
-    if !is_good(&user, authenticated_at_ms) || !known.is_empty() {
-        return Ok(false);
-    }
-    if let Some((challenge, until_ms)) = &new.challenge
-        && !methods::spend_challenge(tx, (challenge, *until_ms), new.at_ms).await?
-    {
-        return Ok(false);
-    }
-    methods::register(tx, (tenant, user.id), (&known, &new.method)).await?;
-    methods::replace_codes(tx, user.id, &new.hashes).await?;
-    record(tx, new.at_ms, &new.event).await?;
-    Ok(true)
 }
 
 fn factor_event(user: &User, origin: Origin, (outcome, detail): (Outcome, &str)) -> Event {

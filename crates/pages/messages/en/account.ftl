@@ -44,3 +44,31 @@ account-end-all-heading = End all sessions?
 account-end-all-what = You are signed out of every browser, this one too, and no application keeps access: each has to ask you to sign in again.
 account-end-all-do = End everything
 account-end-all-keep = Keep them
+
+account-security-title = Security info
+account-security-what = This is how <strong>{ $user }</strong> signs in.
+account-security-methods = Second factors
+account-security-none = There are none: a password alone lets you in.
+account-security-app = authenticator app
+account-security-passkey = passkey
+account-security-never = never
+# $kind: authenticator app or passkey. $added, $used: times.
+account-security-method = ({ $kind }), added { $added }, last used { $used }
+account-security-add = Add an authenticator app or a passkey
+account-security-add-why = Scan this code with an authenticator app, then type the code that the app shows. It is asked for when <strong>{ $user }</strong> signs in.
+account-security-rename = Rename
+account-security-name = Name
+account-security-remove = Remove
+# $method: what the person calls it.
+account-security-remove-one = Remove { $method }, added { $added }
+account-security-remove-title = Remove a second factor
+account-security-remove-heading = Remove { $method }?
+account-security-remove-last = It is the only one. Your recovery codes go with it.
+account-security-back = Back to security info
+account-security-codes-left = { $left ->
+    [0] You have no recovery codes left.
+    [one] You have one recovery code left.
+   *[other] You have { $left } recovery codes left.
+}
+account-security-new-codes = New recovery codes in place of the old ones
+account-security-password-why = A new password for <strong>{ $user }</strong>. All your other sessions end with the old one.

@@ -6,7 +6,6 @@ second-factor-code = Code of your authenticator app
 second-factor-button = Continue
 second-factor-recovery-instead = Use a recovery code instead
 second-factor-recovery = Recovery code
-second-factor-cancel = Cancel
 second-factor-passkey = Use a passkey
 second-factor-passkey-failed = The passkey did not work. Try again, or use another way.
 second-factor-refused = The code is wrong, or was used before. Wait for the next one and try again.

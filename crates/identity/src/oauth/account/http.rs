@@ -5,6 +5,7 @@ use hilum_kernel::AppId;
 use hilum_pages::{Frame, Leads};
 use hilum_web::RequestContext;
 use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -12,10 +13,11 @@ use super::{
     page::{ApplicationsPage, Browser, EndAllPage, SessionsPage, TakeBackPage, time},
 };
 use crate::{
-    Identity, browser_sessions,
+    Identity, Requested, browser_sessions,
     oauth::{
         authorize::{OwnPage, see_other, sign_in_to},
         browser::{Live, Visit},
+        enrolment::Offer,
         error::OAuthError,
         failure::failed,
         form::Form,
@@ -30,6 +32,20 @@ const SLIP_MS: i64 = 3_600_000;
 /// The pages' paths.
 pub(crate) const APPLICATIONS: &str = "/portal/account/applications";
 pub(crate) const SESSIONS: &str = "/portal/account/sessions";
+
+/// What a form is good for: the session that it was drawn in, and what was offered there.
+#[derive(Serialize, Deserialize)]
+struct Drawn {
+    session: String,
+    offer: Option<Offer>,
+}
+
+/// A form that came back.
+pub(super) struct OwnForm {
+    pub(super) form: Form<'static>,
+    pub(super) live: Live,
+    pub(super) offer: Option<Offer>,
+}
 
 /// `GET /portal/account`
 pub(crate) async fn index() -> Response {
@@ -66,7 +82,7 @@ pub(crate) async fn applications_post(
 ) -> Response {
     let visit = Visit::of(&identity, &context, &headers);
     let stepped = async {
-        let (form, live) = own_form(&visit, &headers, body).await?;
+        let OwnForm { form, live, .. } = own_form(&visit, &headers, body).await?;
         let client = client_of(&form)?;
         match form.get("step") {
             Some("ask") => {
@@ -119,7 +135,7 @@ pub(crate) async fn sessions_post(
 ) -> Response {
     let mut visit = Visit::of(&identity, &context, &headers);
     let stepped = async {
-        let (form, live) = own_form(&visit, &headers, body).await?;
+        let OwnForm { form, live, .. } = own_form(&visit, &headers, body).await?;
         match form.get("step") {
             Some("end") => {
                 let sid = form.get("sid").and_then(|sid| sid.parse::<Uuid>().ok());
@@ -136,7 +152,7 @@ pub(crate) async fn sessions_post(
             }
             Some("end-all") => {
                 let actor = actor_of(&live.user, origin(&visit));
-                identity.revoke_sign_in_sessions(&actor, &live.user.id.to_string()).await?;
+                asked(&visit).revoke_sign_in_sessions(&actor, &live.user.id.to_string()).await?;
                 visit.end_session().await?;
             }
             _ => return Err(OAuthError::BadParameter("step")),
@@ -150,7 +166,7 @@ pub(crate) async fn sessions_post(
 }
 
 /// Who is here. Looking at a page keeps the session awake.
-async fn present(visit: &Visit<'_>) -> Result<Option<Live>, OAuthError> {
+pub(super) async fn present(visit: &Visit<'_>) -> Result<Option<Live>, OAuthError> {
     let live = visit.live().await?;
     if let Some(live) = &live {
         visit.keep_awake(&live.session).await?;
@@ -179,16 +195,16 @@ async fn browsers(visit: &Visit<'_>, live: &Live) -> Result<Vec<Browser>, OAuthE
 }
 
 /// A form of ours, sent by the browser and in the session that it was made for.
-async fn own_form(
+pub(super) async fn own_form(
     visit: &Visit<'_>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(Form<'static>, Live), OAuthError> {
+) -> Result<OwnForm, OAuthError> {
     let form = wire::form(headers, body).await?;
-    let slip = visit.opened::<String>(PURPOSE, form.get("flow").unwrap_or_default())?;
-    let session = slip.within(visit, SLIP_MS)?;
+    let slip = visit.opened::<Drawn>(PURPOSE, form.get("flow").unwrap_or_default())?;
+    let Drawn { session, offer } = slip.within(visit, SLIP_MS)?;
     let live = visit.live_as(&session).await?.ok_or(OAuthError::FlowForeign)?;
-    Ok((form, live))
+    Ok(OwnForm { form, live, offer })
 }
 
 fn client_of(form: &Form<'_>) -> Result<AppId, OAuthError> {
@@ -196,11 +212,23 @@ fn client_of(form: &Form<'_>) -> Result<AppId, OAuthError> {
     client.ok_or(OAuthError::BadParameter("application"))
 }
 
-fn origin(visit: &Visit<'_>) -> Origin {
+pub(super) fn origin(visit: &Visit<'_>) -> Origin {
     visit.origin(MY_ACCOUNT_APP_ID)
 }
 
+/// For changes that the trail ties to this visit.
+pub(super) fn asked(visit: &Visit<'_>) -> Identity {
+    let (correlation, address) = (visit.context.correlation, visit.context.client_address);
+    visit.identity.requested(Requested { correlation, address })
+}
+
 /// Its forms are good in the session that it is drawn in.
-fn frame(visit: &Visit<'_>, live: &Live) -> Result<Frame, OAuthError> {
-    Ok(visit.frame(visit.slip(PURPOSE, live.session.hash.as_str())?))
+pub(super) fn frame(visit: &Visit<'_>, live: &Live) -> Result<Frame, OAuthError> {
+    offering(visit, live, None)
+}
+
+/// The same, of a page that offers something to register.
+pub(super) fn offering(visit: &Visit<'_>, live: &Live, offer: Option<Offer>) -> Result<Frame, OAuthError> {
+    let session = live.session.hash.as_str().to_owned();
+    Ok(visit.frame(visit.slip(PURPOSE, Drawn { session, offer })?))
 }

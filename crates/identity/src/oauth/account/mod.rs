@@ -1,9 +1,10 @@
-//! *My account*: what the person who is signed in may see and end for himself. Applications that act in his name, the
-//! browsers he is signed in with, and sessions that applications keep. Every operation is bound to the user that the
+//! *My account*: what the person who is signed in may see and change for himself. Applications that act in his name, the
+//! browsers he is signed in with, sessions that applications keep, and how he signs in. Every operation is bound to the user that the
 //! browser's session names: what a form says picks among that user's own things and nobody else's.
 
 mod http;
 mod page;
+pub(crate) mod security_info;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ use crate::{
 pub(crate) use http::{
     APPLICATIONS, SESSIONS, applications_get, applications_post, index, sessions_get, sessions_post,
 };
+pub(super) use security_info::PROVEN_S;
+pub(crate) use security_info::SECURITY_INFO;
 
 /// Entra's *My Profile*: what people sign in to here, for the trail.
 pub(crate) const MY_ACCOUNT_APP_ID: AppId = AppId::new(uuid::uuid!("8c59ead7-d703-4a27-9e55-c96a0054c8d2"));

@@ -18,7 +18,7 @@ const BOB: &str = "bob@contoso.local";
 
 impl Browser<'_> {
     /// Opens a page of *My account*, signing in if asked to.
-    async fn open(&mut self, path: &str, name: &str) -> Answer {
+    pub(super) async fn open(&mut self, path: &str, name: &str) -> Answer {
         let answer = self.get(path).await;
         if !answer.text.contains("current-password") {
             return answer;
@@ -28,14 +28,14 @@ impl Browser<'_> {
         self.get(path).await
     }
 
-    async fn press(&mut self, path: &str, step: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn press(&mut self, path: &str, step: &str, fields: &[(&str, &str)]) -> Answer {
         let flow = hidden(&self.page, "flow");
         let mut all = vec![("flow", flow.as_str()), ("step", step)];
         all.extend_from_slice(fields);
         self.send_form(path, &all).await
     }
 
-    async fn send_form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send_form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         self.visit(request, form(fields)).await
     }

@@ -22,6 +22,7 @@ use crate::oauth::{
     form::Form,
     scopes::Endpoint,
 };
+use crate::sign_in::Moment;
 
 impl Steps<'_> {
     /// The person is known: consent, and the answer to the client.
@@ -36,7 +37,7 @@ impl Steps<'_> {
             Err(error) => return self.refused_person(request, &error),
         };
         let resource = [found.resource.app_id];
-        if let Some(page) = self.step_up(Some(request), &flow, (live, &resource)).await {
+        if let Some(page) = self.step_up(Some(request), &flow, (live, &resource, Moment::Later)).await {
             return page;
         }
         if found.is_to_be_asked() && prompt.none {

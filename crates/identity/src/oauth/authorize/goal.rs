@@ -17,6 +17,7 @@ use crate::{
         device,
         error::OAuthError,
     },
+    sign_in::Moment,
 };
 
 /// What travels with the person, sealed.
@@ -53,6 +54,8 @@ pub(in crate::oauth) enum OwnPage {
     Applications,
     /// Where the person is signed in.
     Sessions,
+    /// How the person signs in.
+    SecurityInfo,
 }
 
 /// The same, checked.
@@ -113,6 +116,14 @@ impl Goal {
         }
     }
 
+    /// When a second factor is asked of who is signed in.
+    pub(super) fn moment(&self) -> Moment {
+        match self {
+            Self::Own(own) if own.page == OwnPage::SecurityInfo => Moment::SignIn,
+            Self::Client(_) | Self::Own(_) => Moment::Later,
+        }
+    }
+
     pub(super) fn request(&self) -> Option<&Request> {
         match self {
             Self::Client(request) => Some(request),
@@ -136,6 +147,7 @@ impl Own {
             OwnPage::Device { user_code } => device::confirmation(visit, live, user_code),
             OwnPage::Applications => Ok(account::APPLICATIONS.to_owned()),
             OwnPage::Sessions => Ok(account::SESSIONS.to_owned()),
+            OwnPage::SecurityInfo => Ok(account::SECURITY_INFO.to_owned()),
         }
     }
 }
@@ -159,9 +171,14 @@ impl Identity {
                 let (app_id, name) = (application.app_id, application.properties.display_name);
                 Ok(Own { page, app_id, resource, name, prompt })
             }
-            OwnPage::Applications | OwnPage::Sessions => {
+            OwnPage::Applications | OwnPage::Sessions | OwnPage::SecurityInfo => {
                 let (app_id, name) = (account::MY_ACCOUNT_APP_ID, "My account".to_owned());
-                Ok(Own { page, app_id, resource: app_id, name, prompt: Prompt::default() })
+                let mut prompt = Prompt::default();
+                if page == OwnPage::SecurityInfo {
+                    // Who finds a browser unattended adds no key of his own.
+                    prompt.max_age_s = Some(account::PROVEN_S);
+                }
+                Ok(Own { page, app_id, resource: app_id, name, prompt })
             }
         }
     }

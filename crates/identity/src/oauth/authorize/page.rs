@@ -1,11 +1,10 @@
 //! The pages of signing in by redirect.
 
 use askama::Template;
-use hilum_kernel::Secret;
 use hilum_pages::Frame;
 
 use super::admin_consent::OnResource;
-use crate::{authentication_methods::qr::Drawing, oauth::consent::Question, sign_in::Ways};
+use crate::{oauth::consent::Question, sign_in::Ways};
 
 /// Name and password.
 #[derive(Debug, Template)]
@@ -38,31 +37,6 @@ pub(super) struct FactorPage {
     /// For the script: what the browser is asked, as JSON.
     pub(super) options: String,
     pub(super) has_way_back: bool,
-}
-
-/// Register an authenticator app.
-#[derive(Debug, Template)]
-#[template(path = "authorize/enrol.html")]
-pub(super) struct EnrolPage<'a> {
-    pub(super) frame: Frame,
-    pub(super) user_name: &'a str,
-    pub(super) drawing: Option<Drawing>,
-    /// For typing.
-    pub(super) key: Secret<String>,
-    /// For an app on the same device.
-    pub(super) uri: Secret<String>,
-    pub(super) script: &'static str,
-    /// For the script: what the browser is asked, as JSON.
-    pub(super) options: String,
-    pub(super) has_way_back: bool,
-}
-
-/// Recovery codes, shown once.
-#[derive(Debug, Template)]
-#[template(path = "authorize/recovery_codes.html")]
-pub(super) struct CodesPage<'a> {
-    pub(super) frame: Frame,
-    pub(super) codes: &'a [Secret<String>],
 }
 
 /// Go on as who is signed in, or as somebody else.

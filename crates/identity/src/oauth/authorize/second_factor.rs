@@ -8,18 +8,21 @@ use http::StatusCode;
 use super::{
     checks::Request,
     goal::Goal,
-    page::{CodesPage, EnrolPage, FactorPage},
+    page::FactorPage,
     steps::{Flow, Page, Steps},
 };
 use crate::{
     User,
-    authentication_methods::{qr, totp::TotpSecret},
-    oauth::{browser::Live, error::OAuthError, failure::failed, form::Form, pages::refused_factor},
-    sign_in::{Enrolment, FactorError, Moment, Outstanding, Pending, Proof, SignedIn, Ways},
+    oauth::{
+        browser::Live,
+        enrolment::{At, CodesPage, Offer, OfferPage, SCRIPT},
+        error::OAuthError,
+        failure::failed,
+        form::Form,
+        pages::refused_factor,
+    },
+    sign_in::{FactorError, Moment, Outstanding, Pending, Proof, SignedIn, Ways},
 };
-
-/// Asks the browser for a passkey. Where there is no script, or no passkey, a code does.
-const SCRIPT: &str = include_str!("../../../assets/passkey.js");
 
 /// Whether the page stands between the password and a session, or between a session and an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,13 +44,9 @@ impl Steps<'_> {
                 self.factor_page(goal.leads(), (&flow, pending, Place::SigningIn), ways, None)
             }
             Ok(Outstanding::Enrolment) => {
-                let secret = identity.new_totp_secret();
-                self.enrol_page(
-                    goal.leads(),
-                    (&flow, pending, Place::SigningIn),
-                    (&secret, &signed_in.user),
-                    None,
-                )
+                let offer = Offer::new(identity, pending);
+                let page = (&flow, Place::SigningIn);
+                self.enrol_page(goal.leads(), page, (offer, &signed_in.user), None)
             }
             Err(error) => failed(&self.visit, &error.into()),
         }
@@ -59,11 +58,11 @@ impl Steps<'_> {
         &self,
         request: Option<&Request>,
         flow: &Flow,
-        (live, applications): (&Live, &[AppId]),
+        (live, applications, moment): (&Live, &[AppId], Moment),
     ) -> Option<Response> {
         let identity = self.visit.identity;
         let user = (live.user.id, live.session.amr);
-        let outstanding = match identity.outstanding(user, (applications, Moment::Later)).await {
+        let outstanding = match identity.outstanding(user, (applications, moment)).await {
             Ok(outstanding) => outstanding,
             Err(error) => return Some(failed(&self.visit, &error.into())),
         };
@@ -77,13 +76,12 @@ impl Steps<'_> {
         }
         let proven = (live.session.authenticated_at_ms, live.session.amr);
         let pending = Pending::new(user.0, proven, identity.0.clock.now_ms());
-        let place = (flow, pending, Place::SteppingUp);
         let leads = if request.is_some() { Leads::ToClient } else { Leads::Here };
         Some(if let Outstanding::Challenge(ways) = outstanding {
-            self.factor_page(leads, place, ways, None)
+            self.factor_page(leads, (flow, pending, Place::SteppingUp), ways, None)
         } else {
-            let secret = identity.new_totp_secret();
-            self.enrol_page(leads, place, (&secret, &live.user), None)
+            let offer = Offer::new(identity, pending);
+            self.enrol_page(leads, (flow, Place::SteppingUp), (offer, &live.user), None)
         })
     }
 
@@ -94,9 +92,7 @@ impl Steps<'_> {
                 let shown = (pending, ways, place);
                 self.show_factor((goal, flow), shown, (challenge, form)).await
             }
-            Page::Enrol { pending, secret, place, challenge } => {
-                self.enrol((goal, flow), (pending, secret, place), (&challenge, form)).await
-            }
+            Page::Enrol { offer, place } => self.enrol((goal, flow), (offer, place), form).await,
             _ => failed(&self.visit, &OAuthError::BadParameter("step")),
         }
     }
@@ -132,16 +128,11 @@ impl Steps<'_> {
     async fn enrol(
         &mut self,
         (goal, mut flow): (&Goal, Flow),
-        (pending, secret, place): (Pending, TotpSecret, Place),
-        (challenge, form): (&str, &Form<'_>),
+        (offer, place): (Offer, Place),
+        form: &Form<'_>,
     ) -> Response {
         let identity = self.visit.identity;
-        let text = |field: &str| form.get(field).unwrap_or_default();
-        let enrolment = match form.get("step") {
-            Some("passkey") => Enrolment::Passkey { challenge, answer: text("answer") },
-            _ => Enrolment::Totp { secret: &secret, code: text("code") },
-        };
-        let enrolled = identity.enrol_first(&pending, enrolment, self.origin(goal)).await;
+        let enrolled = identity.enrol(&offer.pending, offer.taken(form), self.origin(goal)).await;
         match enrolled {
             Ok(enrolled) => {
                 if let Err(error) = self.establish((place, &enrolled.signed_in)).await {
@@ -149,22 +140,16 @@ impl Steps<'_> {
                 }
                 flow.chosen = true;
                 let page = (&flow, Page::Codes, None);
-                self.page((StatusCode::OK, goal.leads()), page, |frame| CodesPage {
-                    frame,
-                    codes: &enrolled.codes,
-                })
+                let (at, codes) = (at(goal.leads()), &*enrolled.codes);
+                self.page((StatusCode::OK, goal.leads()), page, |frame| CodesPage { frame, at, codes })
             }
             Err(FactorError::Over) => self.begin_anew(goal, flow),
             Err(FactorError::Unavailable(source)) => failed(&self.visit, &source.into()),
-            Err(error) => match identity.pending_user(&pending).await {
+            Err(error) => match identity.pending_user(&offer.pending).await {
                 Ok(user) => {
-                    let shown = (&secret, &user);
-                    self.enrol_page(
-                        goal.leads(),
-                        (&flow, pending, place),
-                        shown,
-                        Some(refused_factor(self.visit.texts, &error)),
-                    )
+                    let refusal = refused_factor(self.visit.texts, &error);
+                    let offer = offer.again(identity);
+                    self.enrol_page(goal.leads(), (&flow, place), (offer, &user), Some(refusal))
                 }
                 Err(_) => self.begin_anew(goal, flow),
             },
@@ -227,37 +212,20 @@ impl Steps<'_> {
     fn enrol_page(
         &self,
         leads: Leads,
-        (flow, pending, place): (&Flow, Pending, Place),
-        (secret, user): (&TotpSecret, &User),
+        (flow, place): (&Flow, Place),
+        (offer, user): (Offer, &User),
         refusal: Option<(StatusCode, String)>,
     ) -> Response {
-        let has_way_back = leads == Leads::ToClient;
         let (status, error) = refusal.map_or((StatusCode::OK, None), |(status, text)| (status, Some(text)));
+        let page = Page::Enrol { offer: offer.clone(), place };
         let identity = self.visit.identity;
-        let name = user.user_principal_name.as_str();
-        let issuer = identity.0.tenant.get().map_or("Hilum", |tenant| tenant.domain.as_str());
-        let uri = secret.uri(issuer, name);
-        let challenge = identity.new_challenge();
-        let options = identity.passkey_creation(&challenge, user);
-        let page = Page::Enrol { pending, secret: secret.clone(), place, challenge };
-        let drawn = |frame| EnrolPage {
-            frame,
-            user_name: name,
-            drawing: qr::draw(uri.expose()),
-            key: grouped(&secret.base32()),
-            uri,
-            has_way_back,
-            script: SCRIPT,
-            options,
-        };
+        // Whose methods are none: the first is registered here.
+        let drawn = |frame| OfferPage::new(identity, (frame, at(leads)), (user, &[]), &offer);
         let policy = Policy::from(leads).script(SCRIPT);
         self.page((status, policy), (flow, page, error), drawn)
     }
 }
 
-/// In groups of four: easier to type.
-fn grouped(key: &Secret<String>) -> Secret<String> {
-    let symbols: Vec<char> = key.expose().chars().collect();
-    let groups: Vec<String> = symbols.chunks(4).map(|group| group.iter().collect()).collect();
-    Secret::new(groups.join(" "))
+fn at(leads: Leads) -> At {
+    At::SignIn { has_way_back: leads == Leads::ToClient }
 }

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     Identity,
-    authentication_methods::totp::TotpSecret,
     oauth::{
         browser::{Live, Visit},
         consent::Shown,
+        enrolment::Offer,
         error::{Envelope, OAuthError},
         failure::failed,
         form::Form,
@@ -61,12 +61,10 @@ pub(super) enum Page {
         /// For a passkey.
         challenge: String,
     },
-    /// The same, who has none yet: with the secret that the page shows.
+    /// The same, who has none yet.
     Enrol {
-        pending: Pending,
-        secret: TotpSecret,
+        offer: Offer,
         place: Place,
-        challenge: String,
     },
     /// Recovery codes, shown once.
     Codes,
@@ -210,7 +208,9 @@ impl Steps<'_> {
         if prompt.select_account && !flow.chosen {
             return self.account_page(goal, &flow, live);
         }
-        if let Some(page) = self.step_up(goal.request(), &flow, (live, &goal.applications())).await {
+        if let Some(page) =
+            self.step_up(goal.request(), &flow, (live, &goal.applications(), goal.moment())).await
+        {
             return page;
         }
         match goal {

@@ -6,7 +6,7 @@ mod leaving;
 mod prompts;
 mod pushed;
 mod redeeming;
-mod second_factor;
+pub(in crate::oauth) mod second_factor;
 mod shown;
 mod upstream;
 

@@ -11,24 +11,24 @@ use crate::{
 };
 
 /// A user's authenticator app.
-struct App {
+pub(in crate::oauth) struct App {
     secret: TotpSecret,
 }
 
 impl App {
     /// Reads the key from the page.
-    fn set_up(page: &str) -> Self {
+    pub(in crate::oauth) fn set_up(page: &str) -> Self {
         let begin = "into the app: <code>";
         let at = page.find(begin).unwrap_or_else(|| panic!("no key in {page}")) + begin.len();
         let key = page[at..].split('<').next().unwrap().replace(' ', "");
         Self { secret: TotpSecret::from_base32(&key) }
     }
 
-    fn code(&self, fixture: &Fixture) -> String {
+    pub(in crate::oauth) fn code(&self, fixture: &Fixture) -> String {
         self.secret.shown(fixture.now_ms())
     }
 
-    fn wrong_code(&self, fixture: &Fixture) -> String {
+    pub(in crate::oauth) fn wrong_code(&self, fixture: &Fixture) -> String {
         format!("{:06}", (self.code(fixture).parse::<u32>().unwrap() + 1) % 1_000_000)
     }
 }
@@ -39,7 +39,7 @@ impl Fixture {
     }
 
     /// Another code shows.
-    fn wait(&self) {
+    pub(in crate::oauth) fn wait(&self) {
         self.clock.advance(SignedDuration::from_secs(30));
     }
 
@@ -65,7 +65,7 @@ impl Fixture {
     }
 }
 
-fn recovery_codes(page: &str) -> Vec<String> {
+pub(in crate::oauth) fn recovery_codes(page: &str) -> Vec<String> {
     let parts = page.split("<li><code>").skip(1);
     parts.map(|part| part.split('<').next().unwrap().to_owned()).collect()
 }
@@ -504,7 +504,7 @@ fn options(page: &str) -> Value {
     serde_json::from_str(&text.replace("&#34;", "\"").replace("&quot;", "\"")).unwrap()
 }
 
-fn challenge_of(page: &str) -> String {
+pub(in crate::oauth) fn challenge_of(page: &str) -> String {
     options(page)["challenge"].as_str().unwrap().to_owned()
 }
 
