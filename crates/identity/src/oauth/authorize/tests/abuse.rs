@@ -256,3 +256,52 @@ async fn pages_are_closed_to_others_and_escape() {
     let page = browser.get(&client.asking(WEB, &evil)).await;
     assert!(page.status == 200 && !page.text.contains("<script>alert"), "{}", page.text);
 }
+
+/// Where we are is configured (RFC 9700 §4.12 and the like): no header changes what we say of ourselves or where we send anybody.
+#[tokio::test]
+async fn a_host_that_lies_changes_nothing() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.registered().await;
+    let lies = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("forwarded", "host=evil.example;proto=http"),
+        ("x-original-url", "https://evil.example/"),
+    ];
+    let lying = |request: http::request::Builder| {
+        lies.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    let mut browser = Browser::new(&fixture);
+    for path in [
+        "/contoso.local/v2.0/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server/contoso.local",
+        &client.asking("https://evil.example/", &[]),
+    ] {
+        let honest = browser.get(path).await;
+        let lied = browser.visit(lying(Request::get(path)), String::new()).await;
+        assert_eq!(honest.status, lied.status);
+        assert!(!lied.text.contains("//evil.example") || path.contains("evil"), "{}", lied.text);
+        if honest.status == 200 {
+            assert_eq!(honest.text, lied.text, "{path}");
+        }
+    }
+    let posted = lying(Request::post("/contoso.local/oauth2/v2.0/authorize"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    let again =
+        browser.visit(posted, form(&[("client_id", &client.id), ("state", "a\r\nlocation: x")])).await;
+    assert_eq!(again.status, 303);
+    let location = again.header("location");
+    assert!(
+        location.starts_with("https://localhost:8443/contoso.local/oauth2/v2.0/authorize?"),
+        "{location}"
+    );
+    browser.visit(lying(Request::get(client.asking(WEB, &[]))), String::new()).await;
+    browser.sign_in(ADA, PASSWORD).await;
+    let found = fields(&browser.accept().await);
+    assert_eq!(found["iss"], format!("https://localhost:8443/{}/v2.0", fixture.tid().await));
+    let signed_out =
+        browser.visit(lying(Request::get("/contoso.local/oauth2/v2.0/logout")), String::new()).await;
+    assert!(!signed_out.text.contains("evil.example"), "{}", signed_out.text);
+}
