@@ -86,6 +86,12 @@ actions! {
     FramesRetrieved = "dicom.frames.retrieved";
     /// A search was made.
     Searched = "dicom.searched";
+    /// An extended query tag was added, changed or removed.
+    ExtendedQueryTagsChanged = "dicom.extended-query-tags.changed";
+    /// Extended query tags or their errors were read.
+    ExtendedQueryTagsRead = "dicom.extended-query-tags.read";
+    /// An operation was asked about.
+    OperationRead = "dicom.operation.read";
     /// The change feed was read.
     ChangeFeedRead = "dicom.change-feed.read";
     /// Instances were deleted.

@@ -8,7 +8,7 @@ use hilum_kernel::{Clock, PartitionKey, Random};
 use hilum_storage::{
     blobs::Blobs,
     db::Db,
-    jobs::{JobHandler, Schedule},
+    jobs::{JobHandler, JobSignal, Schedule},
 };
 use hilum_web::RequestContext;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{
     change_feed::FeedSignal,
     delete::purge::{OrphanSweep, Purge},
+    extended_query_tags::{TagCache, change::Cleaning, reindex::Reindex},
     retrieve::MetadataCache,
 };
 
@@ -33,6 +34,8 @@ pub struct ArchiveParts {
     pub audit: AuditLog,
     /// Who may come in.
     pub validator: Arc<Validator>,
+    /// Wakes the node's worker.
+    pub jobs: JobSignal,
     /// What may be configured.
     pub settings: ArchiveSettings,
 }
@@ -81,6 +84,9 @@ pub(crate) struct Inner {
     pub(crate) validator: Arc<Validator>,
     pub(crate) settings: ArchiveSettings,
     pub(crate) metadata_cache: MetadataCache,
+    pub(crate) jobs: JobSignal,
+    /// The extended query tags that stores are prepared for.
+    pub(crate) tags: TagCache,
     /// Wakes readers of the change feed.
     pub(crate) feed: FeedSignal,
     pub(crate) stores: Semaphore,
@@ -103,7 +109,7 @@ pub(crate) const DEFAULT_PARTITION: PartitionKey = PartitionKey::new(1);
 impl Archive {
     /// Puts the service together. The schema must have been migrated.
     pub fn new(parts: ArchiveParts) -> Self {
-        let ArchiveParts { db, blobs, clock, random, audit, validator, settings } = parts;
+        let ArchiveParts { db, blobs, clock, random, audit, validator, jobs, settings } = parts;
         let metadata_cache = MetadataCache::new(settings.metadata_cache_bytes);
         let stores = Semaphore::new(settings.stores_at_once_max);
         Self(Arc::new(Inner {
@@ -115,6 +121,8 @@ impl Archive {
             validator,
             settings,
             metadata_cache,
+            jobs,
+            tags: TagCache::default(),
             feed: FeedSignal::default(),
             stores,
             memory: crate::store::http::memory(),
@@ -125,7 +133,12 @@ impl Archive {
 
     /// The background work of the service, to be registered with the node's worker.
     pub fn job_handlers(&self) -> Vec<Arc<dyn JobHandler>> {
-        vec![Arc::new(Purge(self.clone())), Arc::new(OrphanSweep(self.clone()))]
+        vec![
+            Arc::new(Purge(self.clone())),
+            Arc::new(OrphanSweep(self.clone())),
+            Arc::new(Reindex(self.clone())),
+            Arc::new(Cleaning(self.clone())),
+        ]
     }
 
     /// When the background work is due.

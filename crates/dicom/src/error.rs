@@ -10,7 +10,7 @@ use hilum_audit::AuditLost;
 use hilum_storage::{blobs::BlobError, db::DbError};
 use thiserror::Error;
 
-use crate::{index::metadata::MetadataError, search::SearchError};
+use crate::{extended_query_tags::TagError, index::metadata::MetadataError, search::SearchError};
 
 /// What a client should wait before it tries again, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -26,6 +26,8 @@ pub enum Missing {
     Instance,
     /// The frame, or the instance has no pixel data.
     Frame,
+    /// The operation.
+    Operation,
 }
 
 /// A failed request.
@@ -37,6 +39,9 @@ pub enum DicomError {
     /// Search parameters are wrong.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// Extended query tags cannot be changed so.
+    #[error(transparent)]
+    Tag(#[from] TagError),
     /// Nothing of that name.
     #[error("there is no such {0:?}")]
     NotFound(Missing),
@@ -90,12 +95,14 @@ impl DicomError {
                 SearchError::Db(error) => of_db(error),
                 other => (StatusCode::BAD_REQUEST, other.to_string()),
             },
+            Self::Tag(error) => of_tag(error),
             Self::NotFound(missing) => {
                 let what = match missing {
                     Missing::Study => "study",
                     Missing::Series => "series",
                     Missing::Instance => "instance",
                     Missing::Frame => "frame",
+                    Missing::Operation => "operation",
                 };
                 (StatusCode::NOT_FOUND, format!("The specified {what} cannot be found."))
             }
@@ -115,6 +122,17 @@ impl DicomError {
             }
         }
     }
+}
+
+fn of_tag(error: &TagError) -> (StatusCode, String) {
+    let status = match error {
+        TagError::Invalid(_) | TagError::TooMany | TagError::Busy(_) => StatusCode::BAD_REQUEST,
+        TagError::NotFound(_) => StatusCode::NOT_FOUND,
+        TagError::Exists | TagError::Reindexing { .. } => StatusCode::CONFLICT,
+        TagError::Db(error) => return of_db(error),
+        TagError::Job(_) => return (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned()),
+    };
+    (status, error.to_string())
 }
 
 fn of_db(error: &DbError) -> (StatusCode, String) {

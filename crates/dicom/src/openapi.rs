@@ -75,6 +75,7 @@ const fn listing(
     Operation { path, method: "get", id, summary, action: "read", produces: PLAIN_JSON, statuses }
 }
 
+const TAG: &str = "/extendedquerytags/{tag}";
 const SERIES: &str = "/studies/{study}/series/{series}";
 const INSTANCE: &str = "/studies/{study}/series/{series}/instances/{instance}";
 
@@ -122,6 +123,40 @@ const OPERATIONS: &[Operation] = &[
     deletion(SERIES, "deleteSeries", "Delete a series"),
     deletion(INSTANCE, "deleteInstance", "Delete an instance"),
     listing("/changefeed", "readChangeFeed", "Read the change feed", &[200, 400]),
+    listing("/extendedquerytags", "listExtendedQueryTags", "List extended query tags", &[200, 400]),
+    Operation {
+        method: "post",
+        action: "manageExtendedQueryTags",
+        ..listing(
+            "/extendedquerytags",
+            "addExtendedQueryTags",
+            "Add extended query tags; starts a re-index",
+            &[202, 400, 409, 413, 415],
+        )
+    },
+    listing(TAG, "getExtendedQueryTag", "Get an extended query tag", &[200, 400, 404]),
+    Operation {
+        method: "patch",
+        action: "manageExtendedQueryTags",
+        ..listing(
+            TAG,
+            "updateExtendedQueryTag",
+            "Enable or disable queries by an extended query tag",
+            &[200, 400, 404, 413, 415],
+        )
+    },
+    Operation {
+        method: "delete",
+        action: "manageExtendedQueryTags",
+        ..listing(TAG, "deleteExtendedQueryTag", "Remove an extended query tag", &[204, 400, 404])
+    },
+    listing(
+        "/extendedquerytags/{tag}/errors",
+        "listExtendedQueryTagErrors",
+        "List the instances whose value could not be indexed",
+        &[200, 400, 404],
+    ),
+    listing("/operations/{id}", "getOperation", "Get the state of an operation", &[200, 202, 404]),
     listing("/changefeed/latest", "readLatestChange", "Read its latest entry", &[200, 204, 400]),
 ];
 
@@ -158,7 +193,12 @@ fn parameters(path: &str) -> Vec<Value> {
     });
     let named = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let uids = named.map(|name| {
-        let pattern = if name == "frames" { "^[0-9]+(,[0-9]+)*$" } else { "^[0-9.]{0,63}[0-9]$" };
+        let pattern = match name {
+            "frames" => "^[0-9]+(,[0-9]+)*$",
+            "tag" => "^([0-9A-Fa-f]{8}|[A-Z][A-Za-z0-9]*)$",
+            "id" => "^[0-9a-f]{32}$",
+            _ => "^[0-9.]{0,63}[0-9]$",
+        };
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "pattern": pattern } })
     });
     std::iter::once(version).chain(uids).collect()
@@ -180,16 +220,22 @@ fn described(operation: &Operation) -> Value {
         "description": format!("Needs the data action `{}`.", operation.action),
         "responses": responses,
     });
-    if let (true, Value::Object(members)) = (operation.method == "post", &mut described) {
-        let content = json!({
+    let content = match operation.id {
+        "addExtendedQueryTags" => Some(json!({ PLAIN_JSON: { "schema": new_tags() } })),
+        "updateExtendedQueryTag" => Some(json!({ PLAIN_JSON: { "schema": query_status() } })),
+        _ if operation.method == "post" => Some(json!({
             "multipart/related": { "schema": { "type": "string", "format": "binary" } },
             "application/dicom": { "schema": { "type": "string", "format": "binary" } }
-        });
+        })),
+        _ => None,
+    };
+    if let (Some(content), Value::Object(members)) = (content, &mut described) {
         members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     let query = match operation.id {
         id if id.starts_with("search") => Some(search_parameters()),
         "readChangeFeed" => Some(change_feed_parameters()),
+        "listExtendedQueryTags" | "listExtendedQueryTagErrors" => Some(paging()),
         "readLatestChange" => Some(json!([include_metadata()])),
         _ => None,
     };
@@ -201,6 +247,39 @@ fn described(operation: &Operation) -> Value {
 
 fn parameter(name: &str, schema: Value, description: &str) -> Value {
     json!({ "name": name, "in": "query", "schema": schema, "description": description })
+}
+
+fn paging() -> Value {
+    json!([
+        parameter(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 100 }),
+            "Entries of one page."
+        ),
+        parameter("offset", json!({ "type": "integer", "minimum": 0, "default": 0 }), "Entries to skip.")
+    ])
+}
+
+fn new_tags() -> Value {
+    json!({
+        "type": "array", "minItems": 1, "maxItems": 128,
+        "items": {
+            "type": "object", "required": ["path", "level"],
+            "properties": {
+                "path": { "type": "string", "description": "Keyword or GGGGEEEE." },
+                "vr": { "type": "string", "description": "Needed for private attributes." },
+                "privateCreator": { "type": "string", "description": "Of private attributes only." },
+                "level": { "type": "string", "enum": ["Study", "Series", "Instance"] }
+            }
+        }
+    })
+}
+
+fn query_status() -> Value {
+    json!({
+        "type": "object", "required": ["queryStatus"],
+        "properties": { "queryStatus": { "type": "string", "enum": ["Enabled", "Disabled"] } }
+    })
 }
 
 fn include_metadata() -> Value {

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use hilum_access::{AccessError, Action, Permit, TokenError, authorize, bearer_token};
@@ -16,6 +16,9 @@ use crate::{
     index::lookup::Target,
     media_type::{self, Accept},
 };
+
+/// The media type of what is no dataset.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The version segment of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +84,7 @@ async fn refuse(archive: &Archive, error: AccessError, context: &RequestContext)
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
 }

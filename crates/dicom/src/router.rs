@@ -15,6 +15,8 @@ use crate::{
     change_feed::http::{change_feed, latest},
     delete::http::delete,
     error::DicomError,
+    extended_query_tags::http::{add_tags, delete_tag, get_errors, get_tag, list_tags, patch_tag},
+    operations::http::operation,
     request::{ApiVersion, Authorized},
     retrieve::http::{retrieve_frames, retrieve_instances, retrieve_metadata},
     search::http as search,
@@ -57,6 +59,10 @@ fn routes(version: ApiVersion) -> Router<Archive> {
         .route("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", get(retrieve_frames))
         .route("/changefeed", get(change_feed))
         .route("/changefeed/latest", get(latest))
+        .route("/extendedquerytags", get(list_tags).post(add_tags))
+        .route("/extendedquerytags/{tag}", get(get_tag).patch(patch_tag).delete(delete_tag))
+        .route("/extendedquerytags/{tag}/errors", get(get_errors))
+        .route("/operations/{id}", get(operation))
         .route("/partitions", any(partitions_disabled))
         .route("/partitions/{*rest}", any(partitions_disabled))
         .layer(Extension(version))

@@ -4,8 +4,14 @@ use hilum_access::DataAction;
 
 use crate::testing::{Body, File, OWNER, READER, TestArchive, WRITER, token, token_for};
 
-const UIDS: [(&str, &str); 4] =
-    [("{study}", "1.2"), ("{series}", "1.2.3"), ("{instance}", "1.2.3.4"), ("{frames}", "1")];
+const UIDS: [(&str, &str); 6] = [
+    ("{study}", "1.2"),
+    ("{series}", "1.2.3"),
+    ("{instance}", "1.2.3.4"),
+    ("{frames}", "1"),
+    ("{tag}", "PatientAge"),
+    ("{id}", "00000000000000000000000000000001"),
+];
 
 /// Every route with its methods and the right each needs. A route that is not here fails the test.
 const ROUTES: &[(&str, &[(&str, DataAction)])] = &[
@@ -30,6 +36,13 @@ const ROUTES: &[(&str, &[(&str, DataAction)])] = &[
     ("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", &[("GET", DataAction::Read)]),
     ("/changefeed", &[("GET", DataAction::Read)]),
     ("/changefeed/latest", &[("GET", DataAction::Read)]),
+    ("/extendedquerytags", &[("GET", DataAction::Read), ("POST", DataAction::Manage)]),
+    (
+        "/extendedquerytags/{tag}",
+        &[("GET", DataAction::Read), ("PATCH", DataAction::Manage), ("DELETE", DataAction::Manage)],
+    ),
+    ("/extendedquerytags/{tag}/errors", &[("GET", DataAction::Read)]),
+    ("/operations/{id}", &[("GET", DataAction::Read)]),
     ("/partitions", &[("GET", DataAction::Read)]),
     ("/partitions/{*rest}", &[("GET", DataAction::Read)]),
 ];

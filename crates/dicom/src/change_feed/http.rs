@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use hilum_access::Read;
@@ -18,10 +18,8 @@ use crate::{
     archive::{Archive, event},
     error::DicomError,
     index::metadata::MetadataError,
-    request::Authorized,
+    request::{Authorized, JSON},
 };
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// 200 and a page, which may be empty.
 pub(crate) async fn change_feed(

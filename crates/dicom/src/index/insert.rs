@@ -2,11 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use hilum_kernel::{InstanceUid, PartitionKey, SeriesKey, SeriesUid, StudyKey, StudyUid, Watermark};
+use hilum_kernel::{
+    InstanceKey, InstanceUid, PartitionKey, SeriesKey, SeriesUid, StudyKey, StudyUid, Watermark,
+};
 use hilum_storage::db::{self, DbError, Row, Value, WriteTx};
 
-use super::{names, sql};
-use crate::change_feed::{self, Entry};
+use super::{metadata, names, sql};
+use crate::{
+    change_feed::{self, Entry},
+    extended_query_tags::{
+        TagSet,
+        values::{self, Extracted},
+        write::{Gathered, Placed},
+    },
+};
 
 /// DICOM JSON members by tag, each the text of one member's value.
 pub(crate) type Members = BTreeMap<u32, Vec<u8>>;
@@ -46,6 +55,8 @@ pub(crate) struct NewInstance {
     pub(crate) transfer_syntax: String,
     pub(crate) blob_key: String,
     pub(crate) blob_bytes: i64,
+    /// What it has under extended query tags, at the version for which it was prepared.
+    pub(crate) extended: Extracted,
     /// Compressed DICOM JSON ([`super::metadata`]).
     pub(crate) metadata: Vec<u8>,
     /// The frame index ([`crate::dataset::frames::FrameIndex::to_bytes`]).
@@ -87,18 +98,28 @@ struct Parents {
     series_members: Members,
 }
 
-/// Inserts instances in the order given, each judged on its own. The statements that come back end the work: the caller
-/// runs them, with its own added, in the same transaction.
+/// What became of instances.
+#[derive(Debug, Default)]
+pub(crate) struct Insertion {
+    pub(crate) inserted: Vec<Inserted>,
+    /// These end the work: the caller runs them, with its own added, in the same transaction.
+    pub(crate) ending: db::Batch,
+    /// The version of the extended query tags that was met.
+    pub(crate) tags_version: i64,
+}
+
+/// Inserts instances in the order given, each judged on its own.
 pub(crate) async fn insert(
     tx: &mut WriteTx,
     occasion: Occasion,
     instances: &[NewInstance],
-) -> Result<(Vec<Inserted>, db::Batch), DbError> {
-    let Some(first) = instances.first() else { return Ok((Vec::new(), db::Batch::default())) };
+) -> Result<Insertion, DbError> {
+    let Some(first) = instances.first() else { return Ok(Insertion::default()) };
     let (mut next, mut found) = begin(tx, occasion, first).await?;
     let mut results = Vec::with_capacity(instances.len());
     let mut added: BTreeMap<SeriesKey, (StudyKey, i64, Watermark)> = BTreeMap::new();
     let mut known: Option<((StudyUid, SeriesUid), Parents)> = None;
+    let mut extended = Extended::at(next.tags_version);
     for new in instances {
         let uids = (new.study.clone(), new.series.clone());
         // The instances of a request mostly share their series: its rows are looked up once.
@@ -118,14 +139,54 @@ pub(crate) async fn insert(
             let counter = added.entry(parents.series).or_insert((parents.study, 0, watermark));
             counter.1 += 1;
             counter.2 = watermark;
+            let placed = Placed {
+                study: parents.study,
+                series: parents.series,
+                instance: InstanceKey::new(watermark.get()),
+                watermark,
+            };
+            extended.take(tx, placed, new).await?;
         }
         results.push(result);
         known = Some((uids, parents));
     }
+    extended.gathered.write(tx, occasion.at.as_millisecond()).await?;
     let mut ending = db::Batch::default();
     count(&mut ending, &added);
+    let tags_version = next.tags_version;
     next.take(&mut ending);
-    Ok((results, ending))
+    Ok(Insertion { inserted: results, ending, tags_version })
+}
+
+/// Values of extended query tags, for the tags of this transaction.
+struct Extended {
+    version: i64,
+    /// Read where instances were prepared for other tags than those of now.
+    now: Option<TagSet>,
+    gathered: Gathered,
+}
+
+impl Extended {
+    fn at(version: i64) -> Self {
+        Self { version, now: None, gathered: Gathered::default() }
+    }
+
+    async fn take(&mut self, tx: &mut WriteTx, placed: Placed, new: &NewInstance) -> Result<(), DbError> {
+        if new.extended.version == self.version {
+            self.gathered.add(placed, new.extended.clone());
+            return Ok(());
+        }
+        if self.now.is_none() {
+            self.now = Some(TagSet::load(tx).await?);
+        }
+        let Some(set) = self.now.as_ref().filter(|set| !set.tags.is_empty()) else { return Ok(()) };
+        let extracted = match metadata::decompress(&new.metadata) {
+            Ok(json) => values::extract(set, &json),
+            Err(_) => values::unreadable(set),
+        };
+        self.gathered.add(placed, extracted);
+        Ok(())
+    }
 }
 
 /// Locks the sequence, and looks up the first instance's parents on the same way.
@@ -153,6 +214,7 @@ struct Numbers {
     last: i64,
     /// When: for the change feed.
     at_ticks: i64,
+    tags_version: i64,
 }
 
 impl Numbers {
@@ -160,7 +222,7 @@ impl Numbers {
         let row = answer.and_then(|answer| answer.rows.into_iter().next());
         let row = row.ok_or_else(|| DbError::Schema("the watermark sequence is missing".to_owned()))?;
         let last = row.int(0)?;
-        Ok(Self { first: last, last, at_ticks: row.int(1)? })
+        Ok(Self { first: last, last, at_ticks: row.int(1)?, tags_version: row.int(2)? })
     }
 
     fn take(self, ending: &mut db::Batch) {

@@ -6,7 +6,10 @@ use hilum_kernel::{PartitionKey, Watermark};
 use hilum_storage::db::{DbError, ReadTx, WriteTx};
 
 use super::{lookup::Target, names, sql};
-use crate::change_feed::{self, Entry};
+use crate::{
+    change_feed::{self, Entry},
+    extended_query_tags,
+};
 
 /// When a removal happens and when the files go.
 #[derive(Debug, Clone, Copy)]
@@ -45,11 +48,14 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         return Err(DbError::Schema("the watermark sequence is missing".to_owned()));
     };
     let (mut sequence, at_ticks) = (taken.int(0)? - count, taken.int(1)?);
+    let has_tags = taken.int(2)? > 0;
+    let mut instances = Vec::new();
     let mut series = BTreeSet::new();
     let mut studies = BTreeSet::new();
     for row in &rows {
         sequence += 1;
         let (key, watermark, blob_key) = (row.int(0)?, row.int(1)?, row.text(2)?);
+        instances.push(key);
         series.insert(row.int(5)?);
         studies.insert(row.int(6)?);
         tx.execute(sql::DELETE_DETAIL, &[key.into()]).await?;
@@ -68,14 +74,18 @@ pub(crate) async fn remove(tx: &mut WriteTx, removal: Removal, target: &Target) 
         };
         change_feed::append(tx, &entry).await?;
     }
-    for key in series {
-        tx.execute(sql::RECOUNT_SERIES, &[key.into()]).await?;
+    for key in &series {
+        tx.execute(sql::RECOUNT_SERIES, &[(*key).into()]).await?;
     }
-    for key in studies {
+    for &key in &studies {
         tx.execute(sql::RECOUNT_STUDY, &[key.into()]).await?;
         tx.execute(sql::DELETE_EMPTY_SERIES, &[key.into()]).await?;
         tx.execute(sql::DELETE_EMPTY_STUDY, &[key.into()]).await?;
         names::forget(tx, key).await?;
+    }
+    if has_tags {
+        let (series, studies) = (Vec::from_iter(series), Vec::from_iter(studies));
+        extended_query_tags::write::forget(tx, &instances, &series, &studies).await?;
     }
     Ok(u64::try_from(count).unwrap_or_default())
 }

@@ -3,10 +3,11 @@
 use hilum_storage::db::Sql;
 
 /// Locks the sequence until the transaction ends and takes `$1` numbers at the time `$2`. The highest number comes back,
-/// and the time to write into the change feed: it never goes back, whatever clock and order the writers come with.
+/// the time to write into the change feed (it never goes back, whatever clock and order the writers come with), and the version
+/// of the extended query tags.
 pub(crate) const TAKE: Sql = "UPDATE sequence SET value = value + $1,
     at_ticks = CASE WHEN at_ticks < $2 THEN $2 ELSE at_ticks END
-    WHERE name = 'watermark' RETURNING value, at_ticks";
+    WHERE name = 'watermark' RETURNING value, at_ticks, tags_version";
 
 pub(crate) const FIND_PARENTS: Sql = "SELECT t.study_key, t.attributes, e.series_key, e.attributes
     FROM study t LEFT JOIN series e ON e.study_key = t.study_key AND e.series_uid = $3

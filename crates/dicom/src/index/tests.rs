@@ -1,13 +1,18 @@
 //! The fixed statements.
 
 use super::sql;
-use crate::{change_feed, testing::TestArchive};
+use crate::{change_feed, extended_query_tags, testing::TestArchive};
 
 #[tokio::test]
 async fn every_statement_is_understood_by_every_database() {
     for archive in TestArchive::all().await {
         let mut tx = archive.archive.0.db.read().await.unwrap();
-        for statement in sql::ALL.iter().chain(change_feed::sql::ALL) {
+        for statement in sql::ALL
+            .iter()
+            .chain(change_feed::sql::ALL)
+            .chain(extended_query_tags::sql::ALL)
+            .chain(extended_query_tags::sql::WALKS)
+        {
             tx.prepare(statement).await.unwrap_or_else(|error| panic!("{error:?}: {statement}"));
         }
     }
@@ -32,8 +37,11 @@ async fn no_statement_scans_a_table() {
     use hilum_storage::db::Value;
     let archive = TestArchive::one().await;
     let mut tx = archive.archive.0.db.read().await.unwrap();
-    for statement in
-        sql::ALL.iter().chain(change_feed::sql::ALL).filter(|statement| !statement.starts_with("INSERT"))
+    for statement in sql::ALL
+        .iter()
+        .chain(change_feed::sql::ALL)
+        .chain(extended_query_tags::sql::ALL)
+        .filter(|statement| !statement.starts_with("INSERT"))
     {
         let parameters = (1..20).filter(|n| statement.contains(&format!("${n}"))).count();
         let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {statement}").into_boxed_str());

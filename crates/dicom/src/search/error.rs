@@ -1,5 +1,8 @@
 //! What is wrong with a search, in the words of the wire (Azure: conformance statement; the archived server's texts).
 
+use std::fmt;
+
+use dicom_core::Tag;
 use hilum_storage::db::DbError;
 use thiserror::Error;
 
@@ -14,6 +17,24 @@ macro_rules! see_statement {
             "statement has a list of supported query parameters, attributes and the levels."
         )
     };
+}
+
+/// What an attribute is called in errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeName {
+    /// Its keyword, or the path of keywords.
+    Keyword(&'static str),
+    /// `GGGGEEEE`, for attributes without a keyword.
+    Tag(Tag),
+}
+
+impl fmt::Display for AttributeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyword(keyword) => f.write_str(keyword),
+            Self::Tag(tag) => write!(f, "{:04X}{:04X}", tag.group(), tag.element()),
+        }
+    }
 }
 
 /// Why a search has no answer. `Display` is the body of the response for all but the last two.
@@ -35,6 +56,8 @@ pub enum SearchError {
     // Two spaces, as in the original.
     #[error("{}", not_queryable(name))]
     NotQueryable { name: String },
+    #[error("Query is disabled on specified attribute '{name}'.")]
+    Disabled { name: AttributeName },
     #[error(
         "Invalid query: duplicate AttributeId '{name}'. Each attribute is only allowed to be specified once."
     )]
@@ -55,31 +78,39 @@ pub enum SearchError {
     #[error(
         "Invalid query: specified Date value '{value}' is invalid for attribute '{keyword}'. Date should be valid and formatted as yyyyMMdd."
     )]
-    InvalidDate { value: String, keyword: &'static str },
+    InvalidDate { value: String, keyword: AttributeName },
     #[error(
         "Invalid query: specified Time value '{value}' is invalid for attribute '{keyword}'. Time should be valid and formatted as HHmmss.FFFFFF, where all but the hours may be left out."
     )]
-    InvalidTime { value: String, keyword: &'static str },
+    InvalidTime { value: String, keyword: AttributeName },
     #[error(
         "Invalid query: specified {kind} range '{value}' is invalid for attribute '{keyword}'. Its start should not be after its end."
     )]
-    ReversedRange { kind: &'static str, value: String, keyword: &'static str },
+    ReversedRange { kind: &'static str, value: String, keyword: AttributeName },
     #[error(
         "Invalid query: specified value '{value}' is invalid for attribute '{keyword}'. It should be a whole number."
     )]
-    InvalidNumber { value: String, keyword: &'static str },
+    InvalidNumber { value: String, keyword: AttributeName },
+    #[error(
+        "Invalid query: specified DateTime value '{value}' is invalid for attribute '{keyword}'. DateTime should be valid and formatted as yyyyMMddHHmmss.FFFFFF where yyyy is mandatory."
+    )]
+    InvalidDateTime { value: String, keyword: AttributeName },
+    #[error(
+        "Invalid query: attribute '{keyword}' is an extended query tag, which takes no wildcard but one '*' at the end of known characters."
+    )]
+    Wildcard { keyword: AttributeName },
     #[error("Invalid query: specified value '{value}' is invalid for attribute '{keyword}'.")]
-    InvalidValue { value: String, keyword: &'static str },
+    InvalidValue { value: String, keyword: AttributeName },
     #[error("Invalid query: the value of attribute '{keyword}' has more than {max} characters.")]
-    ValueTooLong { keyword: &'static str, max: usize },
+    ValueTooLong { keyword: AttributeName, max: usize },
     #[error("Invalid query: the value of attribute '{keyword}' has more than {max} UIDs.")]
-    TooManyUids { keyword: &'static str, max: usize },
+    TooManyUids { keyword: AttributeName, max: usize },
     #[error("Invalid query: the value of attribute '{keyword}' has more than {max} words.")]
-    TooManyWords { keyword: &'static str, max: usize },
+    TooManyWords { keyword: AttributeName, max: usize },
     #[error(
         "Invalid query: the value of attribute '{keyword}' has quotes, which fuzzy matching does not support."
     )]
-    Quotes { keyword: &'static str },
+    Quotes { keyword: AttributeName },
     #[error(
         "Invalid query: the wildcards match too little of too many values. Begin the value with known characters, or add a condition."
     )]

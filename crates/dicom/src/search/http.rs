@@ -13,8 +13,9 @@ use super::{Place, Resource, SearchError, SearchRequest, parse, search};
 use crate::{
     archive::{Archive, DEFAULT_PARTITION, event},
     error::DicomError,
+    extended_query_tags::TagSet,
     media_type::admits_dicom_json,
-    request::{Authorized, PathUids, accepts},
+    request::{ApiVersion, Authorized, PathUids, accepts},
 };
 
 const DICOM_JSON: HeaderValue = HeaderValue::from_static("application/dicom+json");
@@ -61,7 +62,7 @@ async fn answer(
     if !admits_dicom_json(&accepts(headers)) {
         return Err(DicomError::NotAcceptable);
     }
-    let asked = parse::parse(resource, request.version, query)?;
+    let asked = parsed(archive, resource, request.version, query).await?;
     let base = format!("{}/{}", archive.0.settings.base_url, request.version.segment());
     let place = Place { partition: DEFAULT_PARTITION, base: &base };
     let answer =
@@ -70,10 +71,31 @@ async fn answer(
             other => DicomError::Search(other),
         })?;
     record(archive, request, &asked, answer.results).await?;
-    if answer.results == 0 {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    let mut response = match answer.results {
+        0 => StatusCode::NO_CONTENT.into_response(),
+        _ => ([(header::CONTENT_TYPE, DICOM_JSON)], answer.body).into_response(),
+    };
+    if let Some(names) = asked.erroneous_attributes() {
+        let names = HeaderValue::try_from(names).map_err(|_| DicomError::Bug("a name that is no header"))?;
+        response.headers_mut().insert("erroneous-dicom-attributes", names);
     }
-    Ok(([(header::CONTENT_TYPE, DICOM_JSON)], answer.body).into_response())
+    Ok(response)
+}
+
+/// Extended query tags are read only where the index by itself does not know what is asked for.
+async fn parsed(
+    archive: &Archive,
+    resource: Resource,
+    version: ApiVersion,
+    query: Option<&str>,
+) -> Result<SearchRequest, DicomError> {
+    match parse::parse(resource.clone(), version, query) {
+        Err(SearchError::NotQueryable { .. }) => {
+            let set = TagSet::load(&mut archive.0.db.read().await?).await?;
+            Ok(parse::parse_with(resource, version, query, &set.tags)?)
+        }
+        parsed => Ok(parsed?),
+    }
 }
 
 /// Every access to patients' data leaves an event; what was asked for stands in it only as far as it names a patient.

@@ -18,7 +18,7 @@ use hilum_access::{Permit, Read};
 use hilum_kernel::{PartitionKey, SeriesUid, StudyUid};
 use hilum_storage::db::Db;
 
-pub use error::SearchError;
+pub use error::{AttributeName, SearchError};
 
 use crate::{
     ApiVersion,
@@ -118,6 +118,8 @@ pub struct SearchRequest {
     conditions: Vec<Condition>,
     /// The attributes that conditions name: they are returned.
     filtered: Vec<Tag>,
+    /// Extended query tags among them under which not all values could be taken.
+    erroneous: Vec<AttributeName>,
     include: Include,
     limit: u32,
     offset: u32,
@@ -134,6 +136,12 @@ impl SearchRequest {
             Resource::StudyInstances(study) => format!("/studies/{study}/instances"),
             Resource::SeriesInstances(study, series) => format!("/studies/{study}/series/{series}/instances"),
         }
+    }
+
+    /// The extended query tags under which not all values could be taken, for a header: answers may be incomplete.
+    pub(crate) fn erroneous_attributes(&self) -> Option<String> {
+        let names: Vec<String> = self.erroneous.iter().map(AttributeName::to_string).collect();
+        (!names.is_empty()).then(|| names.join(","))
     }
 
     /// The one PatientID that was asked for, folded.

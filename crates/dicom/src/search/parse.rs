@@ -2,15 +2,16 @@
 //! statement, "Search").
 
 use dicom_core::{
-    Tag,
+    Tag, VR,
     dictionary::{DataDictionary, DataDictionaryEntry},
 };
 use dicom_dictionary_std::StandardDataDictionary;
 
-use super::{Include, Resource, SearchError, SearchRequest, values};
+use super::{AttributeName, Include, Resource, SearchError, SearchRequest, values};
 use crate::{
     ApiVersion,
     dataset::vr,
+    extended_query_tags::{ExtendedTag, QueryStatus, Status},
     index::{ATTRIBUTES, Attribute, Level, Matching, attributes::MODALITIES_IN_STUDY, query::Column},
     query_string::{decoded, shown},
 };
@@ -33,12 +34,24 @@ const REQUEST_ATTRIBUTES: Tag = Tag(0x0040, 0x0275);
 
 /// Reads the query string of a search.
 ///
+/// Extended query tags are not known here: see [`parse_with`].
+///
 /// # Errors
 /// What the client must mend, in Azure's words where they are known.
 pub fn parse(
     resource: Resource,
     version: ApiVersion,
     query: Option<&str>,
+) -> Result<SearchRequest, SearchError> {
+    parse_with(resource, version, query, &[])
+}
+
+/// As [`parse`], where these extended query tags may filter, too.
+pub(crate) fn parse_with(
+    resource: Resource,
+    version: ApiVersion,
+    query: Option<&str>,
+    tags: &[ExtendedTag],
 ) -> Result<SearchRequest, SearchError> {
     let query = query.unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
@@ -66,13 +79,14 @@ pub fn parse(
         version,
         conditions: Vec::new(),
         filtered: Vec::new(),
+        erroneous: Vec::new(),
         include: named.include,
         limit: named.limit.unwrap_or(LIMIT_DEFAULT),
         offset: named.offset.unwrap_or(0),
     };
     let mut seen = Vec::new();
     for (name, value) in &filters {
-        let target = target(&request.resource, name)?;
+        let target = target(&request.resource, name, tags)?;
         if seen.contains(&target) {
             return Err(SearchError::Duplicate { name: shown(name) });
         }
@@ -81,6 +95,9 @@ pub fn parse(
         }
         values::conditions(&mut request.conditions, &target, value, named.fuzzy.unwrap_or(false))?;
         request.filtered.push(target.returned());
+        if tags.iter().any(|known| known.errors > 0 && known.tag == target.returned()) {
+            request.erroneous.push(target.keyword());
+        }
         seen.push(target);
     }
     Ok(request)
@@ -184,27 +201,30 @@ pub(super) enum Target {
     Item { keyword: &'static str, column: Column },
     /// ModalitiesInStudy (0008,0061).
     ModalitiesInStudy,
+    /// An extended query tag.
+    Extended { tag: Tag, key: i64, level: Level, vr: VR },
 }
 
 impl Target {
-    pub(super) fn keyword(&self) -> &'static str {
-        match self {
-            Self::Column { keyword, .. } | Self::Item { keyword, .. } => keyword,
-            Self::ModalitiesInStudy => "ModalitiesInStudy",
+    pub(super) fn keyword(&self) -> AttributeName {
+        match *self {
+            Self::Column { keyword, .. } | Self::Item { keyword, .. } => AttributeName::Keyword(keyword),
+            Self::ModalitiesInStudy => AttributeName::Keyword("ModalitiesInStudy"),
+            Self::Extended { tag, .. } => name_of(tag),
         }
     }
 
     /// The attribute that comes back with the results because it was asked for.
     fn returned(&self) -> Tag {
         match self {
-            Self::Column { tag, .. } => *tag,
+            Self::Column { tag, .. } | Self::Extended { tag, .. } => *tag,
             Self::Item { .. } => REQUEST_ATTRIBUTES,
             Self::ModalitiesInStudy => MODALITIES_IN_STUDY,
         }
     }
 }
 
-fn target(resource: &Resource, name: &str) -> Result<Target, SearchError> {
+fn target(resource: &Resource, name: &str, tags: &[ExtendedTag]) -> Result<Target, SearchError> {
     let not_queryable = || SearchError::NotQueryable { name: shown(name) };
     let reaches = |level: Level| {
         if resource.levels().contains(&level) { Ok(()) } else { Err(not_queryable()) }
@@ -214,11 +234,10 @@ fn target(resource: &Resource, name: &str) -> Result<Target, SearchError> {
         return reaches(Level::Series).map(|()| item);
     }
     let Some(tag) = tag_of(name) else {
-        // A private attribute is a good name, but one that is not indexed.
-        return Err(match private_tag(name) {
-            Some(_) => not_queryable(),
-            None => SearchError::UnknownParameter { name: shown(name) },
-        });
+        // A private attribute is a good name, but one that is not indexed unless somebody asked for it.
+        let tag = private_tag(name).ok_or_else(|| SearchError::UnknownParameter { name: shown(name) })?;
+        let known = tags.iter().find(|known| known.tag == tag).ok_or_else(not_queryable)?;
+        return reaches(known.level).and_then(|()| extended(known, not_queryable));
     };
     if let Some(keyword) = resource.named_by_path(tag) {
         return Err(SearchError::InPath { keyword });
@@ -226,7 +245,10 @@ fn target(resource: &Resource, name: &str) -> Result<Target, SearchError> {
     if tag == MODALITIES_IN_STUDY {
         return reaches(Level::Study).map(|()| Target::ModalitiesInStudy);
     }
-    let attribute = indexed(tag).ok_or_else(not_queryable)?;
+    let Some(attribute) = indexed(tag).filter(|attribute| attribute.column.is_some()) else {
+        let known = tags.iter().find(|known| known.tag == tag).ok_or_else(not_queryable)?;
+        return reaches(known.level).and_then(|()| extended(known, not_queryable));
+    };
     reaches(attribute.level)?;
     match (Column::of(attribute), attribute.column) {
         (Some(column), Some((_, matching))) => {
@@ -234,6 +256,21 @@ fn target(resource: &Resource, name: &str) -> Result<Target, SearchError> {
         }
         _ => Err(not_queryable()),
     }
+}
+
+/// Only a tag that all instances were indexed for may filter, and only while its queries are enabled.
+fn extended(known: &ExtendedTag, not_queryable: impl Fn() -> SearchError) -> Result<Target, SearchError> {
+    match (known.status, known.query_status) {
+        (Status::Adding, _) => Err(not_queryable()),
+        (Status::Ready, QueryStatus::Disabled) => Err(SearchError::Disabled { name: name_of(known.tag) }),
+        (Status::Ready, QueryStatus::Enabled) => {
+            Ok(Target::Extended { tag: known.tag, key: known.key, level: known.level, vr: known.vr })
+        }
+    }
+}
+
+fn name_of(tag: Tag) -> AttributeName {
+    vr::keyword(tag).map_or(AttributeName::Tag(tag), AttributeName::Keyword)
 }
 
 fn indexed(tag: Tag) -> Option<&'static Attribute> {

@@ -1,13 +1,15 @@
 //! The values of a query: how each kind of attribute is matched (PS3.4 §C.2.2.2, Azure: conformance statement).
 
+use dicom_core::VR;
 use hilum_kernel::Uid;
 
-use super::{SearchError, parse::Target};
+use super::{AttributeName, SearchError, parse::Target};
 use crate::{
     dataset::{attributes::name_words, folded},
+    extended_query_tags::values,
     index::{
         Matching,
-        query::{Column, Condition, Matcher, Pattern, Place, Test},
+        query::{Column, Condition, Kept, Matcher, Pattern, Place, Test},
     },
     query_string::shown,
 };
@@ -52,6 +54,19 @@ pub(super) fn conditions(
             }
         }
         Target::Item { column, .. } => text(out, column, value),
+        Target::Extended { key, level, vr, .. } => {
+            let (kept, test) = extended(target, vr, value, fuzzy)?;
+            let words = match (kept, &test) {
+                (Kept::Words, Test::OneOf(words)) => words.clone(),
+                _ => Vec::new(),
+            };
+            if kept == Kept::Words {
+                let each = |word| Condition::Extended { tag: key, level, kept, test: Test::Prefix(word) };
+                out.extend(words.into_iter().map(each));
+            } else {
+                out.push(Condition::Extended { tag: key, level, kept, test });
+            }
+        }
         Target::Column { column, matching, tag, .. } => match matching {
             Matching::Uid => out.push(Condition::Column { column, test: uids(target, value)? }),
             Matching::Text => text(out, column, value),
@@ -75,6 +90,36 @@ pub(super) fn conditions(
         },
     }
     Ok(())
+}
+
+/// The same for an extended query tag, by its VR.
+fn extended(target: &Target, vr: VR, value: &str, fuzzy: bool) -> Result<(Kept, Test), SearchError> {
+    let keyword = target.keyword();
+    Ok(match vr {
+        VR::FL | VR::FD | VR::IS | VR::SL | VR::SS | VR::UL | VR::US => {
+            let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+            let number = number.filter(|number| matches!(vr, VR::FL | VR::FD) || number.fract() == 0.0);
+            let number = number.ok_or_else(|| SearchError::InvalidNumber { value: shown(value), keyword })?;
+            (Kept::Number, Test::Number(number))
+        }
+        VR::DA => (Kept::Text, range(target, value, &DATE)?),
+        VR::TM => (Kept::Text, range(target, value, &TIME)?),
+        VR::DT => (Kept::Text, range(target, value, &DATE_TIME)?),
+        VR::UI => (Kept::Text, uids(target, value)?),
+        VR::PN if fuzzy => (Kept::Words, Test::OneOf(prefixes(target, value)?)),
+        _ => {
+            let folded = folded(value);
+            let test = match folded.strip_suffix('*') {
+                Some(prefix) if !prefix.is_empty() && !has_wildcard(prefix) => {
+                    Test::Prefix(prefix.to_owned())
+                }
+                None if !has_wildcard(&folded) && vr == VR::PN => Test::Name(folded),
+                None if !has_wildcard(&folded) => Test::Equals(folded),
+                _ => return Err(SearchError::Wildcard { keyword }),
+            };
+            (Kept::Text, test)
+        }
+    })
 }
 
 fn has_wildcard(value: &str) -> bool {
@@ -149,6 +194,13 @@ fn contained(out: &mut Vec<Condition>, attribute: u32, pattern: &Pattern) {
 
 /// Azure: each word begins a word of the name.
 fn words(out: &mut Vec<Condition>, target: &Target, attribute: u32, value: &str) -> Result<(), SearchError> {
+    let words = prefixes(target, value)?;
+    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, place: Place::Beginning }));
+    Ok(())
+}
+
+/// The words of a fuzzy value.
+fn prefixes(target: &Target, value: &str) -> Result<Vec<String>, SearchError> {
     if value.contains('"') {
         return Err(SearchError::Quotes { keyword: target.keyword() });
     }
@@ -160,8 +212,7 @@ fn words(out: &mut Vec<Condition>, target: &Target, attribute: u32, value: &str)
     if words.len() > WORDS_MAX {
         return Err(SearchError::TooManyWords { keyword: target.keyword(), max: WORDS_MAX });
     }
-    out.extend(words.into_iter().map(|word| Condition::Word { attribute, word, place: Place::Beginning }));
-    Ok(())
+    Ok(words)
 }
 
 /// PS3.4 §C.2.2.2.2, separated by comma (PS3.18 §8.3.4.1) or backslash.
@@ -180,7 +231,7 @@ fn uids(target: &Target, value: &str) -> Result<Test, SearchError> {
 /// Dates and times differ in their form only.
 struct Temporal {
     read: fn(&str) -> Option<String>,
-    error: fn(value: String, keyword: &'static str) -> SearchError,
+    error: fn(value: String, keyword: AttributeName) -> SearchError,
     kind: &'static str,
 }
 
@@ -193,6 +244,12 @@ const TIME: Temporal = Temporal {
     read: time,
     error: |value, keyword| SearchError::InvalidTime { value, keyword },
     kind: "Time",
+};
+
+const DATE_TIME: Temporal = Temporal {
+    read: date_time,
+    error: |value, keyword| SearchError::InvalidDateTime { value, keyword },
+    kind: "DateTime",
 };
 
 /// PS3.4 §C.2.2.2.5: one value or a range, its ends included.
@@ -245,6 +302,14 @@ fn time(text: &str) -> Option<String> {
     };
     // 60 is a leap second.
     (within(0..2, 23) && within(2..4, 59) && within(4..6, 60)).then(|| format!("{clock:0<6}.{fraction:0<6}"))
+}
+
+/// PS3.5 §6.2, DT without an offset from UTC, filled up to the form in which the index keeps it.
+fn date_time(text: &str) -> Option<String> {
+    // Azure: a query cannot give an offset.
+    let whole = values::date_time(text).filter(|_| !text.contains(['+', '-']))?;
+    let (day, clock) = whole.split_at_checked(8)?;
+    date(day).and(time(clock)).map(|_| whole)
 }
 
 fn is_digits(text: &str) -> bool {

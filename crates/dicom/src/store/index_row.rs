@@ -8,6 +8,7 @@ use super::validate::Accepted;
 use crate::{
     dataset::{Dataset, Instance, attributes::name_words, folded, json},
     error::DicomError,
+    extended_query_tags::{TagSet, values::extract},
     index::{
         Attribute, Level, Matching,
         attributes::of_level,
@@ -24,7 +25,11 @@ const FOLDED_BYTES_MAX: usize = 1024;
 const NAME_WORDS_MAX: usize = 32;
 
 /// Makes the rows of an instance whose file's place is filled in later.
-pub(super) fn new_instance(instance: &Instance, accepted: Accepted) -> Result<NewInstance, DicomError> {
+pub(super) fn new_instance(
+    instance: &Instance,
+    accepted: Accepted,
+    tags: &TagSet,
+) -> Result<NewInstance, DicomError> {
     let dataset = instance.dataset();
     let omitted = &accepted.omitted;
     let json = json::to_json(&dataset, omitted);
@@ -41,6 +46,7 @@ pub(super) fn new_instance(instance: &Instance, accepted: Accepted) -> Result<Ne
         name_words: [tags::PATIENT_NAME, tags::REFERRING_PHYSICIAN_NAME].map(|tag| usable.words(tag)).into(),
         series_row,
         instance_members,
+        extended: extract(tags, &json),
         transfer_syntax: instance.transfer_syntax.to_string(),
         blob_key: String::new(),
         blob_bytes: 0,

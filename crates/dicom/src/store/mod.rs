@@ -32,12 +32,13 @@ use tokio::task::JoinSet;
 use crate::{
     archive::{Archive, DEFAULT_PARTITION, event},
     error::DicomError,
-    index::insert::{self, Inserted, NewInstance, Occasion},
+    index::insert::{self, Inserted, Insertion, NewInstance, Occasion},
     request::ApiVersion,
 };
 
 pub(crate) use received::{Received, Receiver};
 pub(crate) use response::StoreResponse;
+pub(crate) use validate::INDEXED;
 
 use prepare::{Prepared, prepare};
 
@@ -231,14 +232,19 @@ impl Store {
         }
         let occasion = Occasion { partition: DEFAULT_PARTITION, at: self.archive.0.clock.now() };
         let event = self.described(&instances, items);
-        Ok(self
+        let (inserted, tags_version) = self
             .archive
             .0
             .db
             .write((occasion, instances, event), |tx, (occasion, instances, event)| {
                 insert_and_record(tx, *occasion, instances, event).boxed()
             })
-            .await?)
+            .await?;
+        // Somebody changed the extended query tags meanwhile: the next instances are prepared for those of now.
+        if !inserted.is_empty() && tags_version != self.archive.0.tags.get().version {
+            self.archive.0.tags.refresh(&self.archive.0.db).await;
+        }
+        Ok(inserted)
     }
 
     /// The audit event of a portion: whose data, how much.
@@ -273,8 +279,8 @@ async fn insert_and_record(
     occasion: Occasion,
     instances: &[NewInstance],
     event: &Event,
-) -> Result<Vec<Inserted>, DbError> {
-    let (inserted, mut ending) = insert::insert(tx, occasion, instances).await?;
+) -> Result<(Vec<Inserted>, i64), DbError> {
+    let Insertion { inserted, mut ending, tags_version } = insert::insert(tx, occasion, instances).await?;
     let duplicates = inserted.iter().filter(|result| **result == Inserted::Duplicate).count();
     let mut event = event.clone();
     if duplicates > 0 {
@@ -285,5 +291,5 @@ async fn insert_and_record(
     let (sql, row) = hilum_audit::recording(occasion.at.as_millisecond(), &event);
     ending.push(sql, row);
     tx.run(&ending).await?;
-    Ok(inserted)
+    Ok((inserted, tags_version))
 }

@@ -7,9 +7,9 @@ use hilum_storage::blobs::BlobKey;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    FailureReason, Item, Named, Outcomes, StoreRequest, index_row,
+    FailureReason, Item, Named, Outcomes, StoreRequest, WarningReason, index_row,
     received::{PREAMBLE, PiecesReader, Received},
-    validate::{self, Judged},
+    validate::{self, Accepted, Judged},
 };
 use crate::{
     archive::Archive,
@@ -18,7 +18,9 @@ use crate::{
         read::{Limits, ReadError, read_instance},
     },
     error::DicomError,
+    extended_query_tags::TagSet,
     index::insert::NewInstance,
+    request::ApiVersion,
 };
 
 /// Values of a header larger than this are no honest header; real ones stay below 1 MiB.
@@ -45,12 +47,14 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, DicomError> {
     let key = BlobKey::instance(archive.0.clock.now(), archive.0.random.uuid());
     let judged_request = std::sync::Arc::clone(request);
+    let tags = archive.0.tags.get();
     match received {
         Received::Memory(pieces) => {
             let turn = turn(archive).await?;
             let blob_key = key.as_str().to_owned();
             let work = move || {
-                let judged = judge(read_instance(PiecesReader::new(&pieces), &LIMITS), &judged_request);
+                let judged =
+                    judge(read_instance(PiecesReader::new(&pieces), &LIMITS), &judged_request, &tags);
                 // Others may use the processor while this one waits for the disk.
                 drop(turn);
                 let Ok(Prepared { item, new: Some(mut new) }) = judged else {
@@ -70,7 +74,11 @@ pub(super) async fn prepare(
             let turn = turn(archive).await?;
             let judged = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                judge(read_instance(BufReader::with_capacity(64 * 1024, file), &LIMITS), &judged_request)
+                judge(
+                    read_instance(BufReader::with_capacity(64 * 1024, file), &LIMITS),
+                    &judged_request,
+                    &tags,
+                )
             });
             let mut prepared = judged.await.map_err(|_| DicomError::Bug("judging a part panicked"))??;
             if let Some(new) = &mut prepared.new {
@@ -89,7 +97,11 @@ async fn turn(archive: &Archive) -> Result<OwnedSemaphorePermit, DicomError> {
     std::sync::Arc::clone(&archive.0.judging).acquire_owned().await.map_err(|_| DicomError::Busy)
 }
 
-fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Prepared, DicomError> {
+fn judge(
+    read: Result<Instance, ReadError>,
+    request: &StoreRequest,
+    tags: &TagSet,
+) -> Result<Prepared, DicomError> {
     let instance = match read {
         Ok(instance) => instance,
         // Our own disk failed, not the file.
@@ -109,20 +121,37 @@ fn judge(read: Result<Instance, ReadError>, request: &StoreRequest) -> Result<Pr
     let named = validate::named(&instance);
     match validate::judge(&instance, request) {
         Judged::Refused { reason, comments } => Ok(failed(named, reason, comments)),
-        Judged::Accepted(accepted) => {
-            let item = Item {
-                named,
-                outcome: Outcomes::Stored {
-                    study: accepted.study.as_str().to_owned(),
-                    series: accepted.series.as_str().to_owned(),
-                    warning: accepted.warning,
-                },
-                comments: accepted.comments.clone(),
-                has_multiple_values: accepted.has_multiple_values,
-            };
-            Ok(Prepared { item, new: Some(Box::new(index_row::new_instance(&instance, *accepted)?)) })
-        }
+        Judged::Accepted(accepted) => accept(&instance, named, *accepted, request.version, tags),
     }
+}
+
+/// v1 refuses what extended query tags cannot take, v2 stores it with a warning (fact sheet §10).
+fn accept(
+    instance: &Instance,
+    named: Named,
+    accepted: Accepted,
+    version: ApiVersion,
+    tags: &TagSet,
+) -> Result<Prepared, DicomError> {
+    let (mut comments, mut warning) = (accepted.comments.clone(), accepted.warning);
+    let has_multiple_values = accepted.has_multiple_values;
+    let mut new = index_row::new_instance(instance, accepted, tags)?;
+    let refused = std::mem::take(&mut new.extended.refused);
+    if !refused.is_empty() {
+        comments.extend(refused.iter().map(|refused| validate::comment(refused.tag, &refused.message)));
+        if version == ApiVersion::V1 {
+            return Ok(failed(named, FailureReason::ValidationFailed, comments));
+        }
+        warning = warning.or(Some(WarningReason::AttributesInvalid));
+    }
+    let outcome = Outcomes::Stored {
+        study: new.study.as_str().to_owned(),
+        series: new.series.as_str().to_owned(),
+        warning,
+    };
+    let has_multiple_values = has_multiple_values || new.extended.has_multiple;
+    let item = Item { named, outcome, comments, has_multiple_values };
+    Ok(Prepared { item, new: Some(Box::new(new)) })
 }
 
 fn failed(named: Named, reason: FailureReason, comments: Vec<String>) -> Prepared {

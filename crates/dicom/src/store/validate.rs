@@ -23,7 +23,7 @@ const REQUIRED: [Tag; 5] = [
 ];
 
 /// What Azure indexes (its conformance statement): v1 refuses invalid values of these only.
-const INDEXED: [Tag; 13] = [
+pub(crate) const INDEXED: [Tag; 13] = [
     tags::STUDY_DATE,
     tags::ACCESSION_NUMBER,
     tags::MODALITY,
@@ -125,7 +125,7 @@ fn refused(comments: Vec<String>) -> Judged {
     Judged::Refused { reason: FailureReason::ValidationFailed, comments }
 }
 
-fn comment(tag: Tag, text: &str) -> String {
+pub(super) fn comment(tag: Tag, text: &str) -> String {
     format!("DICOM100: ({:04x},{:04x}) - {text}", tag.group(), tag.element())
 }
 

@@ -14,6 +14,7 @@ use hilum_storage::{
     blobs::{BlobConfig, Blobs},
     contract::{TestDb, databases},
     db::{DbConfig, Row, Sql},
+    jobs::{self, JobSignal, Worker, WorkerOptions},
 };
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -30,6 +31,19 @@ pub(crate) struct TestArchive {
     pub(crate) owner: String,
     test_db: TestDb,
     folder: TempDir,
+}
+
+/// A second process.
+pub(crate) struct Beside {
+    router: Router,
+    owner: String,
+}
+
+impl Beside {
+    /// A store request that asks for JSON.
+    pub(crate) fn post(&self, path: &str) -> Request {
+        Request::new(self.router.clone(), "POST", path).bearer(&self.owner).accept("application/dicom+json")
+    }
 }
 
 /// What the tests run with unless they say otherwise.
@@ -72,7 +86,7 @@ impl TestArchive {
 
     async fn with_blobs(test_db: TestDb, settings: ArchiveSettings, blobs: Blobs, folder: TempDir) -> Self {
         let db = test_db.db.clone();
-        db.migrate(&[hilum_audit::MIGRATIONS, MIGRATIONS]).await.unwrap();
+        db.migrate(&[hilum_audit::MIGRATIONS, jobs::MIGRATIONS, MIGRATIONS]).await.unwrap();
         let clock = Arc::new(TestClock::at(Timestamp::from_second(NOW).unwrap()));
         let audit = AuditLog::start(db.clone(), clock.clone(), &tokio_util::task::TaskTracker::new());
         let archive = Archive::new(ArchiveParts {
@@ -82,10 +96,27 @@ impl TestArchive {
             random: Arc::new(SeededRandom::new(7)),
             audit,
             validator: validator(clock.clone()),
+            jobs: JobSignal::default(),
             settings,
         });
         let router = archive.router();
         Self { archive, router, clock, owner: token(&[OWNER]), test_db, folder }
+    }
+
+    /// Requests to another process on the same database and files.
+    pub(crate) fn beside(&self) -> Beside {
+        let inner = &self.archive.0;
+        let archive = Archive::new(ArchiveParts {
+            db: inner.db.clone(),
+            blobs: inner.blobs.clone(),
+            clock: self.clock.clone(),
+            random: Arc::new(SeededRandom::new(13)),
+            audit: inner.audit.clone(),
+            validator: Arc::clone(&inner.validator),
+            jobs: JobSignal::default(),
+            settings: inner.settings.clone(),
+        });
+        Beside { router: archive.router(), owner: self.owner.clone() }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -152,6 +183,23 @@ impl TestArchive {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), emptied).await.is_ok()
+    }
+
+    /// A worker for the archive's background work, without its schedules.
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::new(
+            self.archive.0.db.clone(),
+            (self.clock.clone(), Arc::new(SeededRandom::new(11))),
+            self.archive.job_handlers(),
+            Vec::new(),
+            JobSignal::default(),
+            WorkerOptions::default(),
+        )
+    }
+
+    /// Does the background work that is due; tells how many jobs that were.
+    pub(crate) async fn run_jobs(&self) -> usize {
+        self.worker().run_due_once().await.unwrap()
     }
 
     pub(crate) fn advance_hours(&self, hours: i64) {

@@ -176,6 +176,7 @@ impl House {
             .context("cannot open the store for DICOM files")?;
         let validator = Arc::new(authorities::validator(&ground, &identity, &origin).await?);
         let tenant_id = init.tenant.id;
+        let signal = JobSignal::default();
         let archive = Archive::new(ArchiveParts {
             db: db.clone(),
             blobs: blobs.clone(),
@@ -183,9 +184,10 @@ impl House {
             random: Arc::clone(&ground.random),
             audit: audit.clone(),
             validator,
+            jobs: signal.clone(),
             settings: archive_settings(&ground, &origin, tenant_id),
         });
-        let worker = worker(&ground, &db, (&identity, &archive));
+        let worker = worker(&ground, &db, (&identity, &archive), signal);
         let stop = CancellationToken::new();
         let cors = ground.config.dicom.cors.layer()?;
         Ok(Self {
@@ -281,7 +283,7 @@ const fn identifier_uris(setting: IdentifierUris) -> IdentifierUriPolicy {
     }
 }
 
-fn worker(ground: &Ground, db: &Db, (identity, archive): (&Identity, &Archive)) -> Worker {
+fn worker(ground: &Ground, db: &Db, (identity, archive): (&Identity, &Archive), signal: JobSignal) -> Worker {
     let means = (Arc::clone(&ground.clock), Arc::clone(&ground.random));
     let purge = PurgeFinished {
         db: db.clone(),
@@ -295,5 +297,5 @@ fn worker(ground: &Ground, db: &Db, (identity, archive): (&Identity, &Archive)) 
     schedules.extend(identity.schedules());
     schedules.extend(archive.schedules());
     let options = WorkerOptions { node: format!("hilum-{}", std::process::id()), ..WorkerOptions::default() };
-    Worker::new(db.clone(), means, handlers, schedules, JobSignal::default(), options)
+    Worker::new(db.clone(), means, handlers, schedules, signal, options)
 }

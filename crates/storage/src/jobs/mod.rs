@@ -136,6 +136,8 @@ pub struct JobStatus {
     pub id: JobId,
     /// What kind of work it is.
     pub kind: String,
+    /// What it was enqueued with, as JSON.
+    pub payload: String,
     /// Where it stands.
     pub state: JobState,
     /// How often it was begun.

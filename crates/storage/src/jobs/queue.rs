@@ -52,6 +52,7 @@ pub async fn status(tx: &mut ReadTx, id: JobId) -> Result<Option<JobStatus>, DbE
         Ok(JobStatus {
             id,
             kind: row.text(0)?,
+            payload: row.text(9)?,
             state: row.id::<JobState>(1)?,
             attempts: row.int(2)?,
             progress: row.int(3)?,

@@ -84,7 +84,7 @@ pub(super) const CANCEL_RUNNING: Sql =
     "UPDATE job SET cancel_requested = 1, updated_ms = $1 WHERE id = $2 AND state = 'running'";
 
 pub(super) const STATUS: Sql =
-    "SELECT kind, state, attempts, progress, last_error, result, run_at_ms, created_ms, updated_ms
+    "SELECT kind, state, attempts, progress, last_error, result, run_at_ms, created_ms, updated_ms, payload
     FROM job WHERE id = $1";
 
 pub(super) const DEPTH: Sql = "SELECT

@@ -110,6 +110,12 @@ pub fn element(
     Ok(())
 }
 
+/// Looks at the first value of an attribute given as text, by the minimum rules.
+pub fn check_text(tag: Tag, vr: VR, text: &str) -> Result<(), Invalid> {
+    let invalid = |reason| Invalid { rules: Rules::V1, tag, vr, value: text.to_owned(), reason };
+    check(vr, text, Rules::V1).map_err(invalid)
+}
+
 /// v2: the first problem of each top-level attribute, items of sequences included, in tag order.
 ///
 /// `trims_nul` tells the attributes (indexed and required ones) whose NUL padding is dropped first. The

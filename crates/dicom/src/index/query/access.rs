@@ -93,6 +93,9 @@ fn fitness(query: &Query, condition: &Condition) -> Fitness {
         Condition::ModalityLike(_)
         | Condition::Filter { .. }
         | Condition::Word { place: Place::Anywhere, .. } => Fitness::None,
-        Condition::Word { .. } | Condition::Words { .. } | Condition::ModalityInStudy(_) => Fitness::Counted,
+        Condition::Word { .. }
+        | Condition::Words { .. }
+        | Condition::ModalityInStudy(_)
+        | Condition::Extended { .. } => Fitness::Counted,
     }
 }

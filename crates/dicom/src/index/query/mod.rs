@@ -7,6 +7,7 @@
 //! Text is compared folded, with `=` and ranges only; other wildcards are matched in Rust on pages of candidates.
 
 mod access;
+mod extended;
 mod pattern;
 mod sql;
 mod words;
@@ -95,7 +96,7 @@ impl Column {
 }
 
 /// One condition on the results or on what they belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
     /// The column's value passes the test.
     Column { column: Column, test: Test },
@@ -107,8 +108,21 @@ pub(crate) enum Condition {
     ModalityInStudy(Vec<String>),
     /// The study has a series whose modality matches.
     ModalityLike(Pattern),
+    /// What is kept under an extended query tag of that key passes the test.
+    Extended { tag: i64, level: Level, kept: Kept, test: Test },
     /// Tested in Rust on the candidates that the other conditions leave.
     Filter { column: Column, matcher: Matcher },
+}
+
+/// In which form a value is kept under an extended query tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// As text that is compared.
+    Text,
+    /// As a number.
+    Number,
+    /// As the words of a name.
+    Words,
 }
 
 /// Where in a name's word a text stands.
@@ -121,7 +135,7 @@ pub(crate) enum Place {
 }
 
 /// A test that the database makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
     Equals(String),
     OneOf(Vec<String>),
@@ -134,6 +148,7 @@ pub(crate) enum Test {
     /// A person name that is this text, or begins with it as its first component group.
     Name(String),
     Integer(i64),
+    Number(f64),
 }
 
 /// A test made in Rust.
@@ -160,6 +175,7 @@ impl Condition {
     fn level(&self) -> Level {
         match self {
             Self::Column { column, .. } | Self::Filter { column, .. } => column.level,
+            Self::Extended { level, .. } => *level,
             Self::Word { .. } | Self::Words { .. } | Self::ModalityInStudy(_) | Self::ModalityLike(_) => {
                 Level::Study
             }

@@ -6,7 +6,9 @@
 
 use hilum_storage::db::{Sql, Statement};
 
-use super::{Access, Column, Condition, Index, Level, Matcher, Place, Query, Test, Wanted, pattern};
+use super::{
+    Access, Column, Condition, Index, Level, Matcher, Place, Query, Test, Wanted, extended, pattern,
+};
 
 /// The different modalities of a partition, each found by one step into the index. One more than the limit.
 pub(super) const MODALITIES: Sql = "WITH RECURSIVE step(modality) AS (
@@ -83,6 +85,7 @@ pub(super) fn count(query: &Query, number: usize, most: u32) -> Option<Statement
             statement.push("series WHERE partition_key = ").bind(query.partition).push(" AND modality ");
             one_of(&mut statement, modalities);
         }
+        Condition::Extended { tag, kept, test, .. } => extended::rows(&mut statement, *tag, *kept, test),
         Condition::ModalityLike(_) | Condition::Filter { .. } => return None,
     }
     statement.push(" LIMIT ").bind(most).push(") AS found");
@@ -327,6 +330,16 @@ fn push_condition(statement: &mut Statement, query: &Query, condition: &Conditio
             word_test(statement, condition);
             statement.push(EXISTS_END);
         }
+        (Condition::Extended { tag, level, kept, test }, Form::Indexed) => {
+            statement.push(" AND ").push(key(*level)).push(" IN (SELECT v.entity_key FROM ");
+            extended::rows(statement, *tag, *kept, test);
+            statement.push(")");
+        }
+        (Condition::Extended { tag, level, kept, test }, Form::Unindexed) => {
+            statement.push(" AND EXISTS (SELECT 1 FROM ");
+            extended::rows(statement, *tag, *kept, test);
+            statement.push(" AND v.entity_key = ").push(key(*level)).push(EXISTS_END);
+        }
         (Condition::ModalityInStudy(modalities), Form::Indexed) => {
             statement
                 .push(" AND study.study_key IN (SELECT m.study_key FROM series m WHERE m.partition_key = ");
@@ -379,6 +392,10 @@ fn column_test(statement: &mut Statement, column: Column, test: &Test, form: For
             operand(statement, " = ");
             statement.bind(*value);
         }
+        Test::Number(value) => {
+            operand(statement, " = ");
+            statement.bind(*value);
+        }
         Test::Range { from: None, to: None } => {
             statement.push("1 = 1");
         }
@@ -420,7 +437,7 @@ pub(super) fn begins_with(statement: &mut Statement, column: Sql, text: &str) {
     }
 }
 
-fn one_of(statement: &mut Statement, values: &[String]) {
+pub(super) fn one_of(statement: &mut Statement, values: &[String]) {
     if let [value] = values {
         statement.push("= ").bind(value);
     } else {
