@@ -35,6 +35,7 @@ pub struct Caller {
     app_id: Option<String>,
     display_name: Option<String>,
     token_id: Option<String>,
+    bound_to: Option<String>,
     expires_at: Timestamp,
 }
 
@@ -54,6 +55,7 @@ impl Caller {
             app_id: None,
             display_name: None,
             token_id: None,
+            bound_to: None,
             expires_at: Timestamp::MAX,
         }
     }
@@ -97,6 +99,7 @@ impl Caller {
             app_id,
             display_name: text(&["name", "app_displayname", "preferred_username", "upn"]),
             token_id: text(&["uti", "jti"]),
+            bound_to: key_of_token(claims),
             expires_at,
         })
     }
@@ -156,10 +159,21 @@ impl Caller {
         self.token_id.as_deref()
     }
 
+    /// `cnf.jkt`: the thumbprint of the key that the token is bound to (RFC 9449 §6.1).
+    pub fn bound_to(&self) -> Option<&str> {
+        self.bound_to.as_deref()
+    }
+
     /// When the token expires, without leeway.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
+}
+
+/// The key that a token is bound to (RFC 7800 §3.1, RFC 9449 §6.1), by its thumbprint: nothing where the token is free. A
+/// binding of another kind is to a key that nobody can show here.
+pub fn key_of_token(claims: &Claims) -> Option<String> {
+    claims.get("cnf").map(|_| claims.text("cnf.jkt").unwrap_or_default().to_owned())
 }
 
 /// The words of a scope claim: one text with spaces, or several.

@@ -3,7 +3,11 @@
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
-use crate::actions::DataAction;
+use crate::{
+    actions::DataAction,
+    bearer::Scheme,
+    dpop::{PROOF_ALGORITHMS, ProofError},
+};
 
 /// Why a token lets nobody in. Never holds anything out of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -53,6 +57,15 @@ pub enum TokenError {
     /// No `sub`.
     #[error("the token has no subject")]
     NoSubject,
+    /// Bound to a key, and presented as if it were not (RFC 9449 §7.2).
+    #[error("the token is bound to a key: it needs the DPoP scheme and a proof of possession")]
+    Bound,
+    /// Presented with a proof, and bound to no key (RFC 9449 §7.1).
+    #[error("the token is not bound to a key: it needs the Bearer scheme")]
+    NotBound,
+    /// The proof does not hold.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// The authority's keys cannot be had at present.
     #[error("the issuer's keys are not available")]
     KeysUnavailable,
@@ -82,8 +95,10 @@ pub enum AccessError {
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
-    /// `WWW-Authenticate`, if it is due.
-    pub www_authenticate: Option<HeaderValue>,
+    /// `WWW-Authenticate`, a header for each, if they are due.
+    pub www_authenticate: Vec<HeaderValue>,
+    /// Whether the answer has to bring a nonce ([`crate::Proofs::nonce`]).
+    pub brings_nonce: bool,
     /// One plain sentence.
     pub body: &'static str,
 }
@@ -102,8 +117,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The answer to a refused request.
-    pub fn refuse(&self, error: &AccessError) -> Refusal {
+    /// The answer to a refused request, which tried this scheme.
+    pub fn refuse(&self, error: &AccessError, tried: Scheme) -> Refusal {
         let (status, code, body) = match error {
             AccessError::Token(error) => of_token(*error),
             // Fact sheet of the DICOM service, §18.
@@ -116,21 +131,32 @@ impl Challenge {
             AccessError::Token(error) => Some(error.to_string()),
             AccessError::Forbidden(error) => Some(error.to_string()),
         };
-        let www_authenticate =
-            (status != StatusCode::SERVICE_UNAVAILABLE).then(|| self.header(code, description.as_deref()));
-        Refusal { status, www_authenticate, body }
+        let mut www_authenticate = Vec::new();
+        if status != StatusCode::SERVICE_UNAVAILABLE {
+            www_authenticate.push(self.header(tried, code, description.as_deref()));
+        }
+        // RFC 9449 §7.2: who came with the one scheme hears that there is the other.
+        if status == StatusCode::UNAUTHORIZED && tried == Scheme::Bearer {
+            www_authenticate.push(Self::default().header(Scheme::Dpop, None, None));
+        }
+        let brings_nonce =
+            matches!(error, AccessError::Token(TokenError::Proof(error)) if error.wants_nonce());
+        Refusal { status, www_authenticate, brings_nonce, body }
     }
 
-    fn header(&self, code: Option<&str>, description: Option<&str>) -> HeaderValue {
+    fn header(&self, scheme: Scheme, code: Option<&str>, description: Option<&str>) -> HeaderValue {
+        let algorithms = PROOF_ALGORITHMS.map(hilum_jose::Algorithm::as_str).join(" ");
         let parameters = [
-            ("realm", Some(self.realm.as_str())),
+            ("realm", Some(self.realm.as_str()).filter(|realm| !realm.is_empty())),
             ("authorization_uri", self.authorization_uri.as_deref()),
             ("resource_id", self.resource_id.as_deref()),
             ("error", code),
             ("error_description", description),
             ("resource_metadata", self.resource_metadata.as_deref()),
+            // RFC 9449 §7.1.
+            ("algs", (scheme == Scheme::Dpop).then_some(algorithms.as_str())),
         ];
-        let mut value = String::from("Bearer");
+        let mut value = String::from(scheme.as_str());
         let mut separator = ' ';
         for (name, text) in parameters.into_iter().filter_map(|(name, text)| Some((name, text?))) {
             value.push(separator);
@@ -143,7 +169,7 @@ impl Challenge {
             push_quoted(&mut value, text);
         }
         // Only printable ASCII has been written, so this cannot fail; the bare challenge is right in any case.
-        HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("Bearer"))
+        HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static(scheme.as_str()))
     }
 }
 
@@ -157,6 +183,10 @@ fn of_token(error: TokenError) -> (StatusCode, Option<&'static str>, &'static st
         TokenError::KeysUnavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, None, "The token cannot be checked at present.")
         }
+        TokenError::Proof(ProofError::TooMany) => {
+            (StatusCode::SERVICE_UNAVAILABLE, None, "The proof cannot be checked at present.")
+        }
+        TokenError::Proof(error) => (StatusCode::UNAUTHORIZED, Some(error.code()), BODY),
         TokenError::TooLong
         | TokenError::Malformed
         | TokenError::Algorithm
@@ -169,6 +199,8 @@ fn of_token(error: TokenError) -> (StatusCode, Option<&'static str>, &'static st
         | TokenError::Times
         | TokenError::Expired
         | TokenError::NotYetValid
+        | TokenError::Bound
+        | TokenError::NotBound
         | TokenError::NoSubject => (StatusCode::UNAUTHORIZED, Some("invalid_token"), BODY),
     }
 }
@@ -200,10 +232,49 @@ mod tests {
         }
     }
 
+    /// The offer beside every challenge to bearers.
+    const ALSO: &str = r#"DPoP algs="ES256 ES384 PS256 RS256""#;
+
+    fn headers(challenge: &Challenge, error: impl Into<AccessError>, tried: Scheme) -> (u16, Vec<String>) {
+        let refusal = challenge.refuse(&error.into(), tried);
+        let texts = refusal.www_authenticate.iter().map(|value| value.to_str().unwrap().to_owned());
+        (refusal.status.as_u16(), texts.collect())
+    }
+
     fn header(challenge: &Challenge, error: impl Into<AccessError>) -> (u16, String) {
-        let refusal = challenge.refuse(&error.into());
-        let value = refusal.www_authenticate.map(|value| value.to_str().unwrap().to_owned());
-        (refusal.status.as_u16(), value.unwrap_or_default())
+        let (status, mut texts) = headers(challenge, error, Scheme::Bearer);
+        if status == 401 {
+            assert_eq!(texts.pop().as_deref(), Some(ALSO));
+        }
+        assert!(texts.len() < 2, "{texts:?}");
+        (status, texts.pop().unwrap_or_default())
+    }
+
+    #[test]
+    fn the_challenges_of_rfc_9449() {
+        let challenge = Challenge { realm: "host".to_owned(), ..Challenge::default() };
+        let of = |error: TokenError| {
+            let refusal = challenge.refuse(&error.into(), Scheme::Dpop);
+            let texts = refusal.www_authenticate.iter().map(|value| value.to_str().unwrap().to_owned());
+            (refusal.status.as_u16(), texts.collect::<Vec<_>>().join(", "), refusal.brings_nonce)
+        };
+        let algorithms = r#"algs="ES256 ES384 PS256 RS256""#;
+        let said = |code: &str, text: &str| {
+            format!(r#"DPoP realm="host", error="{code}", error_description="{text}", {algorithms}"#)
+        };
+        assert_eq!(
+            of(ProofError::Replayed.into()),
+            (401, said("invalid_dpop_proof", "the proof of possession was used before"), false)
+        );
+        for error in [ProofError::Nonce, ProofError::Time] {
+            assert_eq!(of(error.into()), (401, said("use_dpop_nonce", &error.to_string()), true));
+        }
+        assert_eq!(of(TokenError::Expired), (401, said("invalid_token", "the token has expired"), false));
+        assert_eq!(of(ProofError::TooMany.into()), (503, String::new(), false));
+        let (status, texts) = headers(&challenge, TokenError::Bound, Scheme::Bearer);
+        assert_eq!((status, texts.len()), (401, 2));
+        assert!(texts[0].starts_with(r#"Bearer realm="host", error="invalid_token""#), "{texts:?}");
+        assert_eq!(texts[1], ALSO);
     }
 
     #[test]
@@ -234,7 +305,8 @@ mod tests {
 
     #[test]
     fn the_body_of_403_is_the_one_of_the_dicom_service() {
-        let refusal = challenge().refuse(&AccessError::Forbidden(Forbidden { missing: DataAction::Read }));
+        let refusal = challenge()
+            .refuse(&AccessError::Forbidden(Forbidden { missing: DataAction::Read }), Scheme::Bearer);
         assert_eq!(refusal.body, "Authorization failed.");
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Invariants: knows standards only, not Hilum's identity; no database, no web framework. A [`Permit`] can be had
 //! from [`authorize`] alone, so an operation that takes one cannot be reached without a checked right. Nothing
-//! out of a token ever reaches an answer.
+//! out of a token ever reaches an answer. A token that is bound to a key (RFC 9449) lets nobody in without a proof of it.
 
 mod actions;
 mod authorities;
 mod bearer;
 mod caller;
+mod dpop;
 mod error;
 mod issuer_client;
 mod permit;
@@ -20,8 +21,11 @@ mod tests;
 
 pub use actions::{Actions, DataAction, InvalidRole, LiveRoles, Rights, RightsFrom, RoleDefinition};
 pub use authorities::{Authority, ClaimNames, InProcessKeys, KeyHint, KeySource, KeysUnavailable};
-pub use bearer::bearer_token;
-pub use caller::{Caller, CallerKind};
+pub use bearer::{Scheme, presented_token};
+pub use caller::{Caller, CallerKind, key_of_token};
+pub use dpop::{
+    NONCE_HEADER, PROOF_ALGORITHMS, PROOF_HEADER, ProofError, ProofOptions, Proofs, ProvenRequest,
+};
 pub use error::{AccessError, Challenge, Forbidden, Refusal, TokenError};
 pub use issuer_client::{BasicCredentials, IssuerClient, IssuerError, PlainHttp};
 pub use permit::{Action, Delete, Export, Manage, Permit, Read, Write, authorize};

@@ -5,12 +5,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use hilum_jose::{Claims, JwsError, Jwt, TimeError, sha256, validate_times};
 use hilum_kernel::{Clock, limits::JWT_BYTES_MAX};
+use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 
 use crate::{
     authorities::{Authority, KeyHint},
+    bearer::presented_token,
     caller::Caller,
+    dpop::{ProofOptions, Proofs, ProvenRequest},
     error::TokenError,
 };
 
@@ -40,6 +43,7 @@ impl Default for ValidatorOptions {
 pub struct Validator {
     by_issuer: HashMap<String, Arc<Authority>>,
     verified: Cache<[u8; 32], Verified>,
+    proofs: Proofs,
     clock: Arc<dyn Clock>,
     options: ValidatorOptions,
 }
@@ -54,6 +58,7 @@ impl Validator {
     /// Trusts these authorities. Of two with the same issuer the later counts.
     pub fn new(
         authorities: impl IntoIterator<Item = Authority>,
+        proofs: ProofOptions,
         clock: Arc<dyn Clock>,
         options: ValidatorOptions,
     ) -> Self {
@@ -65,11 +70,32 @@ impl Validator {
         }
         // Entries are keyed by the token's hash, so that memory holds no tokens.
         let verified = Cache::new(options.cache_entries_max);
-        Self { by_issuer, verified, clock, options }
+        let proofs = Proofs::new(proofs, Arc::clone(&clock));
+        Self { by_issuer, verified, proofs, clock, options }
     }
 
-    /// Checks a token: signature, issuer, audience, times, tenant, kind.
-    pub async fn validate(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
+    /// Checks the token that a request presents, and the proof that it needs where it is bound to a key (RFC 9449 §7.1).
+    ///
+    /// # Errors
+    /// Why it lets nobody in.
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        request: ProvenRequest<'_>,
+    ) -> Result<Arc<Caller>, TokenError> {
+        let (scheme, token) = presented_token(headers)?;
+        let caller = self.validate(token).await?;
+        self.proofs.check(headers, request, (scheme, token, caller.bound_to()))?;
+        Ok(caller)
+    }
+
+    /// What checks the proofs.
+    pub const fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// Checks a token, not how it is presented: signature, issuer, audience, times, tenant, kind.
+    pub(crate) async fn validate(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
         if token.len() > JWT_BYTES_MAX {
             return Err(TokenError::TooLong);
         }

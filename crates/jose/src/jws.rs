@@ -7,11 +7,14 @@ use thiserror::Error;
 use crate::{
     encoding::{base64_decode, base64url_decode},
     json,
+    jwk::Jwk,
     keys::VerifyingKey,
 };
 
 /// A certificate chain has three or four members; more is not read.
 const CHAIN_MAX: usize = 10;
+/// The members of private and symmetric keys (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The algorithms that exist here (RFC 7518 §3.1). `none` and `HS*` are absent on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,8 +90,8 @@ pub enum JwsError {
     Signature,
 }
 
-/// The protected header's members that mean something here. `jku`, `x5u` and `jwk` are ignored: a token does
-/// not choose the key that proves it.
+/// The protected header's members that mean something here. `jku` and `x5u` are ignored, and `jwk` is no hint: a token does
+/// not choose the key that proves it. A proof of possession does, see [`Jws::embedded_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// `alg`.
@@ -146,6 +149,8 @@ fn chain(member: Option<&Value>) -> Result<Vec<Vec<u8>>, JwsError> {
 #[derive(Clone)]
 pub struct Jws<'a> {
     header: Header,
+    /// `jwk`, as it stands in the header.
+    embedded: Option<Value>,
     /// Header and payload segment as received, padding included: that text was signed.
     signed: &'a str,
     payload: Vec<u8>,
@@ -162,9 +167,20 @@ impl<'a> Jws<'a> {
         let (header, payload) = signed.split_once('.').ok_or(JwsError::Malformed)?;
         // A dot in the payload segment (JWE has five segments) fails here, since it is no base64url.
         let decode = |segment| base64url_decode(segment).map_err(|_| JwsError::Malformed);
-        let members = json::object(&decode(header)?).ok_or(JwsError::Malformed)?;
+        let mut members = json::object(&decode(header)?).ok_or(JwsError::Malformed)?;
         let header = Header::read(&members)?;
-        Ok(Self { header, signed, payload: decode(payload)?, signature: decode(signature)? })
+        let embedded = members.remove("jwk");
+        Ok(Self { header, embedded, signed, payload: decode(payload)?, signature: decode(signature)? })
+    }
+
+    /// The public key in the header (`jwk`, RFC 7515 §4.1.3), unverified like everything there: whose it is says only whoever
+    /// knows the key otherwise. Nothing where there is none, or where it holds more than a public key.
+    pub fn embedded_key(&self) -> Option<Jwk> {
+        let members = self.embedded.as_ref()?.as_object()?;
+        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+            return None;
+        }
+        serde_json::from_value(Value::Object(members.clone())).ok()
     }
 
     /// The header, unverified.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     encoding::{base64_encode, base64url_encode},
     json,
+    jwk::Jwk,
     jws::{Algorithm, Header, Jws, JwsError},
     keys::{KeyError, SigningKey, VerifyingKey},
 };
@@ -32,6 +33,11 @@ impl<'a> Jwt<'a> {
     /// The header, unverified.
     pub fn header(&self) -> &Header {
         self.jws.header()
+    }
+
+    /// The public key in the header, unverified; see [`Jws::embedded_key`].
+    pub fn embedded_key(&self) -> Option<Jwk> {
+        self.jws.embedded_key()
     }
 
     /// The claims before any check: only to find out whose key to ask for.

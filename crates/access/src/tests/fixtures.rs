@@ -6,22 +6,25 @@ use std::sync::{
 };
 
 use futures::future::BoxFuture;
-use hilum_jose::{SigningHeader, SigningKey, Validity, VerifyingKey, base64url_encode, sign_jwt};
+use hilum_jose::{MasterKey, SigningHeader, SigningKey, Validity, VerifyingKey, base64url_encode, sign_jwt};
 use hilum_kernel::{SystemRandom, TestClock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Authority, ClaimNames, InProcessKeys, KeyHint, KeySource, KeysUnavailable, Rights, RightsFrom};
+use crate::{
+    Authority, ClaimNames, InProcessKeys, KeyHint, KeySource, KeysUnavailable, ProofOptions, Rights,
+    RightsFrom,
+};
 
-pub(super) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
-pub(super) const ISSUER: &str = "https://host/11111111-2222-3333-4444-555555555555/v2.0";
-pub(super) const ISSUER_V1: &str = "https://host/11111111-2222-3333-4444-555555555555/";
-pub(super) const AUDIENCE: &str = "https://host/dicom";
+pub(crate) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const ISSUER: &str = "https://host/11111111-2222-3333-4444-555555555555/v2.0";
+pub(crate) const ISSUER_V1: &str = "https://host/11111111-2222-3333-4444-555555555555/";
+pub(crate) const AUDIENCE: &str = "https://host/dicom";
 /// The time at which the tests begin.
-pub(super) const NOW: i64 = 1_800_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 
-pub(super) static KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
-pub(super) static OTHER: LazyLock<SigningKey> = LazyLock::new(new_key);
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
+pub(crate) static OTHER: LazyLock<SigningKey> = LazyLock::new(new_key);
 
 fn new_key() -> SigningKey {
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
@@ -29,24 +32,29 @@ fn new_key() -> SigningKey {
     SigningKey::generate("test", validity, &SystemRandom).unwrap()
 }
 
-pub(super) fn clock() -> Arc<TestClock> {
+pub(crate) fn clock() -> Arc<TestClock> {
     Arc::new(TestClock::at(Timestamp::from_second(NOW).unwrap()))
+}
+
+/// Nonces are known, but not demanded.
+pub(crate) fn proofs() -> ProofOptions {
+    ProofOptions { nonce_key: MasterKey::generate(&SystemRandom), nonce_required: false }
 }
 
 /// An in-process source that counts how often it is asked.
 #[derive(Default)]
-pub(super) struct CountedKeys {
-    pub(super) keys: InProcessKeys,
-    pub(super) asked: AtomicUsize,
+pub(crate) struct CountedKeys {
+    pub(crate) keys: InProcessKeys,
+    pub(crate) asked: AtomicUsize,
 }
 
 impl CountedKeys {
-    pub(super) fn of(key: &SigningKey) -> Arc<Self> {
+    pub(crate) fn of(key: &SigningKey) -> Arc<Self> {
         let keys = InProcessKeys::new([key.verifying_key().unwrap()]);
         Arc::new(Self { keys, asked: AtomicUsize::new(0) })
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
@@ -61,7 +69,7 @@ impl KeySource for CountedKeys {
     }
 }
 
-pub(super) fn authority(keys: Arc<dyn KeySource>) -> Authority {
+pub(crate) fn authority(keys: Arc<dyn KeySource>) -> Authority {
     Authority {
         issuers: vec![ISSUER.to_owned(), ISSUER_V1.to_owned()],
         audiences: vec!["75e725bf-66ce-4cea-9b9a-5c4caae57f33".to_owned(), AUDIENCE.to_owned()],
@@ -74,7 +82,7 @@ pub(super) fn authority(keys: Arc<dyn KeySource>) -> Authority {
 }
 
 /// A good app-only token's claims, changed by `changes`: `null` removes a claim.
-pub(super) fn claims(changes: Value) -> Value {
+pub(crate) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "iat": NOW - 300, "nbf": NOW - 300, "exp": NOW + 3600,
         "sub": "service", "oid": "service", "tid": TENANT, "azp": "client", "idtyp": "app",
@@ -90,12 +98,12 @@ pub(super) fn claims(changes: Value) -> Value {
     claims
 }
 
-pub(super) fn token(changes: Value) -> String {
+pub(crate) fn token(changes: Value) -> String {
     sign_jwt(&KEY, SigningHeader::ENTRA_V2, &claims(changes)).unwrap()
 }
 
 /// A token with any header, signed by `KEY` with RS256 whatever the header says.
-pub(super) fn token_with_header(header: &Value) -> String {
+pub(crate) fn token_with_header(header: &Value) -> String {
     let signed = format!(
         "{}.{}",
         base64url_encode(header.to_string()),

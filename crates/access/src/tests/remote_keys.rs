@@ -236,7 +236,7 @@ async fn the_pause_begins_when_a_slow_attempt_ends() {
 async fn a_validator_follows_the_issuer_or_says_that_it_cannot() {
     let (issuer, clock) = (Issuer::start(&OTHER), clock());
     let source = Arc::new(issuer.source(&clock));
-    let validator = Validator::new([authority(source)], clock.clone(), ValidatorOptions::default());
+    let validator = Validator::new([authority(source)], proofs(), clock.clone(), ValidatorOptions::default());
     let token = token(json!({}));
     assert_eq!(validator.validate(&token).await, Err(TokenError::UnknownKey));
     issuer.publish(&[&KEY]);
@@ -246,7 +246,7 @@ async fn a_validator_follows_the_issuer_or_says_that_it_cannot() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let options = RemoteKeysOptions::default();
     let away = RemoteKeys::new(KeysAt::KeySet(format!("http://{nobody}/")), clock.clone(), options).unwrap();
-    let validator = Validator::new([authority(Arc::new(away))], clock, ValidatorOptions::default());
+    let validator = Validator::new([authority(Arc::new(away))], proofs(), clock, ValidatorOptions::default());
     assert_eq!(validator.validate(&token).await, Err(TokenError::KeysUnavailable));
 }
 

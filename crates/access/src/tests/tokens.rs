@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn validator(authority: Authority) -> Validator {
-    Validator::new([authority], clock(), ValidatorOptions::default())
+    Validator::new([authority], proofs(), clock(), ValidatorOptions::default())
 }
 
 async fn refusal(token: &str) -> Option<TokenError> {
@@ -189,7 +189,8 @@ async fn issuers_other_than_hilum_say_it_differently() {
 async fn a_verified_token_is_remembered_but_never_beyond_its_expiry() {
     let (keys, clock) = (CountedKeys::of(&KEY), clock());
     let options = ValidatorOptions { recheck_after: SignedDuration::from_hours(10), ..Default::default() };
-    let validator = Validator::new([authority(keys.clone())], clock.clone() as Arc<dyn Clock>, options);
+    let validator =
+        Validator::new([authority(keys.clone())], proofs(), clock.clone() as Arc<dyn Clock>, options);
     let token = token(json!({}));
     let first = validator.validate(&token).await.unwrap();
     let second = validator.validate(&token).await.unwrap();
@@ -208,7 +209,8 @@ async fn a_verified_token_is_remembered_but_never_beyond_its_expiry() {
 async fn a_withdrawn_key_loses_its_force_after_the_recheck_or_at_once() {
     let (keys, clock) = (CountedKeys::of(&KEY), clock());
     let options = ValidatorOptions::default();
-    let validator = Validator::new([authority(keys.clone())], clock.clone() as Arc<dyn Clock>, options);
+    let validator =
+        Validator::new([authority(keys.clone())], proofs(), clock.clone() as Arc<dyn Clock>, options);
     let token = token(json!({}));
     validator.validate(&token).await.unwrap();
     keys.keys.replace([OTHER.verifying_key().unwrap()]);
@@ -230,7 +232,7 @@ async fn an_authority_accepts_only_its_own_keys_and_audiences() {
     second.issuers = vec!["https://second".to_owned()];
     second.audiences = vec!["second".to_owned()];
     let both = [authority(CountedKeys::of(&KEY)), second];
-    let validator = Validator::new(both, clock(), ValidatorOptions::default());
+    let validator = Validator::new(both, proofs(), clock(), ValidatorOptions::default());
     let of_second = |key, aud: &str| {
         let claims = claims(json!({"iss": "https://second", "aud": aud}));
         sign_jwt(key, SigningHeader::ENTRA_V2, &claims).unwrap()
