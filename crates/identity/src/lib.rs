@@ -47,7 +47,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use hilum_access::KeySource;
+use hilum_access::{KeySource, ProofOptions, Proofs};
 use hilum_audit::{Action, Actor, AuditLog, Event, Outcome, record};
 use hilum_jose::MasterKey;
 use hilum_kernel::{Clock, CorrelationId, Random};
@@ -143,6 +143,8 @@ pub struct Settings {
     pub data_audiences: Vec<String>,
     /// How long a signing key signs before the next one takes over; nothing: until an operator rotates.
     pub signing_key_rotation: Option<SignedDuration>,
+    /// Whether proofs of possession (RFC 9449) must carry a nonce of this server.
+    pub proof_nonce_required: bool,
 }
 
 /// A handle to the identity platform; cheap to clone. What is done through it is done with its holder's rights: the
@@ -167,6 +169,10 @@ pub(crate) struct Inner {
     pub(crate) origin: Arc<str>,
     pub(crate) identifier_uris: IdentifierUriPolicy,
     pub(crate) guarded: privileges::GuardedNames,
+    /// How proofs of possession are checked, here and elsewhere.
+    pub(crate) proof_options: ProofOptions,
+    /// Checks them at the protocol's endpoints.
+    pub(crate) proofs: Proofs,
     /// Seals signing keys.
     pub(crate) seal_key: MasterKey,
     /// Keys the hashes of client secrets.
@@ -205,7 +211,13 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Seal`] when no keys can be derived from the master key.
     pub fn new(parts: Parts) -> Result<Self, IdentityError> {
+        let proof_options = ProofOptions {
+            nonce_key: parts.master_key.derive("proof nonces v1")?,
+            nonce_required: parts.settings.proof_nonce_required,
+        };
         let inner = Arc::new(Inner {
+            proofs: Proofs::new(proof_options.clone(), Arc::clone(&parts.clock)),
+            proof_options,
             seal_key: parts.master_key.derive("identity signing keys v1")?,
             secret_key: parts.master_key.derive("identity client secrets v1")?,
             cursor_key: query::CursorKey::derive(&parts.master_key)?,

@@ -56,5 +56,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 66, name: "upstream_sign_in", sql: upstream::SCHEMA_PENDING },
         Migration { number: 67, name: "browser_session_idp", sql: browser_sessions::SCHEMA_IDP },
         Migration { number: 68, name: "refresh_session_idp", sql: sessions::SCHEMA_IDP },
+        Migration { number: 69, name: "refresh_session_key", sql: sessions::SCHEMA_KEY },
     ],
 };

@@ -104,6 +104,7 @@ fn parts_on(
             identifier_uris: IdentifierUriPolicy::default(),
             data_audiences: vec![DATA_AUDIENCE.to_owned()],
             signing_key_rotation: Some(KEY_ROTATION),
+            proof_nonce_required: false,
         },
     }
 }
@@ -302,6 +303,7 @@ async fn another_origin_gets_its_names() {
                 identifier_uris: IdentifierUriPolicy::default(),
                 data_audiences: Vec::new(),
                 signing_key_rotation: None,
+                proof_nonce_required: false,
             },
         })
         .unwrap();

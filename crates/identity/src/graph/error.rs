@@ -1,6 +1,7 @@
 //! Every failure as Microsoft Graph tells it (sheet §3.3): status, code, sentence. The one table from the directory's
 //! errors to the wire is [`GraphError::from`].
 
+use hilum_access::TokenError;
 use hilum_storage::db::DbError;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub(crate) struct GraphError {
     pub(crate) retry_after_s: Option<u64>,
     /// Methods that would be allowed.
     pub(crate) allow: Option<String>,
+    /// What is wrong with the token, for the challenge (RFC 9449 §7.1).
+    pub(crate) token: Option<TokenError>,
     /// What went wrong inside: for the log only.
     pub(crate) source: Option<Box<IdentityError>>,
 }
@@ -42,6 +45,7 @@ impl GraphError {
             target: None,
             retry_after_s: None,
             allow: None,
+            token: None,
             source: None,
         }
     }

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::any,
 };
+use hilum_access::{AccessError, Challenge, NONCE_HEADER, Scheme, TokenError};
 use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 
@@ -73,10 +74,18 @@ async fn answer(
         Ok(reply) => reply,
         Err(error) => {
             log(&error, &context, &request_id);
-            Reply::of_error(&error, &envelope)
+            let mut response = respond(&identity, Reply::of_error(&error, &envelope));
+            if let Some(token) = error.token {
+                challenge(&identity, &mut response, (token, Scheme::tried(&headers)));
+            }
+            return finished(response, &request_id);
         }
     };
-    finished(respond(&identity, reply), &request_id)
+    let mut response = respond(&identity, reply);
+    if let Some(nonce) = identity.0.proofs.next_nonce(&headers) {
+        response.headers_mut().insert(NONCE_HEADER, nonce);
+    }
+    finished(response, &request_id)
 }
 
 async fn handle(
@@ -85,7 +94,7 @@ async fn handle(
     (context, envelope): (&RequestContext, &Envelope),
     request: HttpRequest,
 ) -> Result<Reply, GraphError> {
-    let caller = identity.graph_caller(request.headers()).await?;
+    let caller = identity.graph_caller(request.headers(), (request.method(), request.uri().path())).await?;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let (prefix, path) = match surface {
@@ -180,6 +189,21 @@ fn respond(identity: &Identity, reply: Reply) -> Response {
     response
 }
 
+/// What a request with a proof of possession hears that was refused (RFC 9449 §7.1), instead of Graph's own challenge.
+fn challenge(identity: &Identity, response: &mut Response, (error, tried): (TokenError, Scheme)) {
+    let refusal = Challenge::default().refuse(&AccessError::Token(error), tried);
+    let headers = response.headers_mut();
+    if tried == Scheme::Dpop {
+        headers.remove(header::WWW_AUTHENTICATE);
+        for challenge in refusal.www_authenticate {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    if refusal.brings_nonce {
+        headers.insert(NONCE_HEADER, identity.0.proofs.nonce());
+    }
+}
+
 /// What every answer carries.
 fn finished(mut response: Response, request_id: &str) -> Response {
     let headers = response.headers_mut();
@@ -187,7 +211,7 @@ fn finished(mut response: Response, request_id: &str) -> Response {
     headers.insert(HeaderName::from_static("odata-version"), HeaderValue::from_static("4.0"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let exposed = "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, ReadWriteConsistencyToken, \
-                   SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant, Retry-After";
+                   SdkVersion, WWW-Authenticate, DPoP-Nonce, x-ms-client-gcc-tenant, Retry-After";
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     if let Ok(id) = HeaderValue::from_str(request_id) {
         // The layers around every router copy it to `request-id`.

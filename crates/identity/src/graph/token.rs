@@ -8,21 +8,25 @@ use std::sync::{Arc, Weak};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use hilum_access::{
-    Authority, ClaimNames, KeyHint, KeySource, KeysUnavailable, Rights, RightsFrom, TokenError, Validator,
-    ValidatorOptions, bearer_token,
+    Authority, ClaimNames, KeyHint, KeySource, KeysUnavailable, ProofError, ProvenRequest, Rights,
+    RightsFrom, TokenError, Validator, ValidatorOptions,
 };
 use hilum_jose::VerifyingKey;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::{caller::Caller, error::GraphError};
 use crate::{Holder, Identity, Inner, applications, seed};
 
 impl Identity {
     /// Whom the request's token stands for.
-    pub(super) async fn graph_caller(&self, headers: &HeaderMap) -> Result<Caller, GraphError> {
-        let text = bearer_token(headers).map_err(refusal)?;
+    pub(super) async fn graph_caller(
+        &self,
+        headers: &HeaderMap,
+        (method, path): (&Method, &str),
+    ) -> Result<Caller, GraphError> {
+        let request = ProvenRequest { method, origin: &self.0.origin, path };
         let validator = self.0.graph_validator.get_or_try_init(|| self.new_validator()).await?;
-        let token = validator.validate(text).await.map_err(refusal)?;
+        let token = validator.authenticate(headers, request).await.map_err(refusal)?;
         let tenant = self.tenant().await?.id;
         let mut tx = self.0.db.snapshot().await?;
         Caller::of_token(&mut tx, tenant, &token).await
@@ -43,7 +47,12 @@ impl Identity {
             rights: Arc::new(Rights::default()),
             rights_from: RightsFrom::ScopesAndRoles,
         };
-        Ok(Validator::new([authority], Arc::clone(&self.0.clock), ValidatorOptions::default()))
+        Ok(Validator::new(
+            [authority],
+            self.proof_options(),
+            Arc::clone(&self.0.clock),
+            ValidatorOptions::default(),
+        ))
     }
 }
 
@@ -70,7 +79,7 @@ impl KeySource for OwnKeys {
 
 /// Graph's sentences for tokens that cannot be used.
 fn refusal(error: TokenError) -> GraphError {
-    GraphError::token(match error {
+    let text = match error {
         TokenError::Missing => "Access token is empty.",
         TokenError::Repeated => "More than one access token was sent.",
         TokenError::Malformed | TokenError::TooLong => "IDX14100: JWT is not well formed.",
@@ -78,7 +87,15 @@ fn refusal(error: TokenError) -> GraphError {
         TokenError::NotYetValid => "Lifetime validation failed, the token is not yet valid.",
         TokenError::Audience => "Access token validation failure. Invalid audience.",
         TokenError::Issuer | TokenError::Tenant => "Access token validation failure. Invalid issuer.",
-        TokenError::KeysUnavailable => return GraphError::unavailable(),
+        TokenError::Bound => {
+            "Access token validation failure. The token needs the DPoP scheme and a proof of its key."
+        }
+        TokenError::NotBound => "Access token validation failure. The token is not bound to a key.",
+        TokenError::Proof(ProofError::TooMany) | TokenError::KeysUnavailable => {
+            return GraphError::unavailable();
+        }
+        TokenError::Proof(_) => "Access token validation failure. Invalid proof of possession.",
         _ => "Access token validation failure. Invalid signature or claims.",
-    })
+    };
+    GraphError { token: Some(error), ..GraphError::token(text) }
 }

@@ -8,6 +8,8 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::{IntoResponse as _, Response},
 };
+use hilum_access::PROOF_ALGORITHMS;
+use hilum_jose::Algorithm;
 use hilum_web::RequestContext;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -72,6 +74,7 @@ struct Document {
     scopes_supported: &'static [&'static str],
     grant_types_supported: &'static [&'static str],
     code_challenge_methods_supported: &'static [&'static str],
+    dpop_signing_alg_values_supported: [&'static str; PROOF_ALGORITHMS.len()],
     prompt_values_supported: &'static [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_response_iss_parameter_supported: Option<bool>,
@@ -182,6 +185,7 @@ fn describe(
         ],
         // `plain` is taken of clients that prove themselves, but nobody should be led to it.
         code_challenge_methods_supported: &["S256"],
+        dpop_signing_alg_values_supported: PROOF_ALGORITHMS.map(Algorithm::as_str),
         prompt_values_supported: &["none", "login", "consent", "select_account"],
         // RFC 9207 §3: where no tenant is named, clients know no issuer to compare with.
         authorization_response_iss_parameter_supported: (whom == TenantSegment::Own).then_some(true),

@@ -11,6 +11,8 @@ use serde::Serialize;
 use thiserror::Error;
 use uuid::Uuid;
 
+use hilum_access::ProofError;
+
 use super::federation::FederationError;
 use crate::{IdentityError, sign_in::SignInError};
 
@@ -158,6 +160,14 @@ pub(crate) enum OAuthError {
     RefreshTokenInvalid,
     #[error("The provided grant was issued to another client.")]
     GrantOfOtherClient,
+    /// RFC 9449 §5, §10: a code or refresh token without a proof of its key.
+    #[error(
+        "The provided grant is bound to a key, and the request does not prove to have it: send a 'DPoP' header with a proof that the same key signs."
+    )]
+    GrantOfOtherKey,
+    /// RFC 9449 §5, §8.
+    #[error("The 'DPoP' header is not valid: {0}.")]
+    Proof(#[from] ProofError),
     /// The password was changed, or the sessions were revoked.
     #[error(
         "The provided grant has expired due to it being revoked: the user's password or sessions have changed. Sign in again."
@@ -346,7 +356,12 @@ impl OAuthError {
             Self::ConsentRequired(..) => (65_001, "invalid_grant", BAD),
             Self::UnknownScope(..) => (650_053, "invalid_client", BAD),
             Self::RefreshTokenInvalid | Self::CodeInvalid => (70_000, "invalid_grant", BAD),
-            Self::GrantOfOtherClient => (700_005, "invalid_grant", BAD),
+            Self::GrantOfOtherClient | Self::GrantOfOtherKey => (700_005, "invalid_grant", BAD),
+            Self::Proof(ProofError::TooMany) => {
+                (90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Proof(error) if error.wants_nonce() => (90_014, error.code(), BAD),
+            Self::Proof(error) => (50_027, error.code(), BAD),
             Self::GrantRevoked => (50_173, "invalid_grant", BAD),
             Self::RefreshTokenInactive => (700_082, "invalid_grant", BAD),
             Self::AuthorizationPending => (70_016, "authorization_pending", BAD),
@@ -422,12 +437,22 @@ impl OAuthError {
         }
     }
 
+    /// Whether it comes in floods, which must not fill the audit trail.
+    pub(crate) const fn is_of_a_flood(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyAttempts { .. } | Self::AccountLocked { .. } | Self::Proof(ProofError::TooMany)
+        )
+    }
+
     pub(crate) fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::TooManyAttempts { retry_after_s } | Self::AccountLocked { retry_after_s } => {
                 Some(*retry_after_s)
             }
-            Self::Unavailable(_) | Self::Federated(FederationError::KeysUnavailable(_)) => Some(2),
+            Self::Unavailable(_)
+            | Self::Proof(ProofError::TooMany)
+            | Self::Federated(FederationError::KeysUnavailable(_)) => Some(2),
             _ => None,
         }
     }

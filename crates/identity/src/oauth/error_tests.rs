@@ -53,6 +53,10 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::DefaultWithOthers(x()),
         E::RefreshTokenInvalid,
         E::GrantOfOtherClient,
+        E::GrantOfOtherKey,
+        E::Proof(hilum_access::ProofError::Replayed),
+        E::Proof(hilum_access::ProofError::Nonce),
+        E::Proof(hilum_access::ProofError::TooMany),
         E::GrantRevoked,
         E::RefreshTokenInactive,
         E::AuthorizationPending,
@@ -148,6 +152,8 @@ fn is_known(error: &OAuthError) -> bool {
         | E::DefaultWithOthers(_)
         | E::RefreshTokenInvalid
         | E::GrantOfOtherClient
+        | E::GrantOfOtherKey
+        | E::Proof(_)
         | E::GrantRevoked
         | E::RefreshTokenInactive
         | E::AuthorizationPending

@@ -5,7 +5,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{OriginalUri, Path, State},
     response::Response,
 };
 use hilum_audit::{Action, Actor, Event, Outcome};
@@ -40,11 +40,11 @@ pub(crate) async fn post(
     State(identity): State<Identity>,
     Path(segment): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
     let decide = async |received: Received| Ok(json_body(&identity.introspect(&segment, &received).await?));
-    wire::answer(&identity, &context, (query, headers, body), decide).await
+    wire::answer(&identity, &context, (uri, headers, body), decide).await
 }
 
 impl Identity {
@@ -90,7 +90,7 @@ impl Identity {
         segment: &str,
         received: &Received,
     ) -> Result<(AuthenticatedClient, Option<Map<String, Value>>), OAuthError> {
-        let Received { form, authorization, caller } = received;
+        let Received { form, authorization, caller, .. } = received;
         let tenant = self.tenant().await?;
         TenantSegment::parse(segment, tenant)?;
         let text = form.required("token")?;
@@ -135,7 +135,11 @@ impl Identity {
             "iat": session.rotated_at_ms() / 1000,
             "exp": session.expires_at_ms / 1000,
         });
-        Ok(told.as_object().cloned())
+        let mut told = told.as_object().cloned().unwrap_or_default();
+        if let Some(jkt) = session.bound_to {
+            told.insert("cnf".to_owned(), json!({ "jkt": jkt }));
+        }
+        Ok(Some(told))
     }
 
     async fn told_of_access_token(

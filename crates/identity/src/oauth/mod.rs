@@ -9,6 +9,7 @@ mod delegation;
 mod device;
 mod discovery;
 mod enrolment;
+mod dpop;
 mod error;
 mod failure;
 mod federation;
@@ -30,6 +31,8 @@ mod token;
 mod tokens;
 mod userinfo;
 
+#[cfg(test)]
+mod dpop_tests;
 #[cfg(test)]
 mod error_tests;
 #[cfg(test)]

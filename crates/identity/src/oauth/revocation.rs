@@ -6,7 +6,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{OriginalUri, Path, State},
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
@@ -33,14 +33,14 @@ pub(crate) async fn post(
     State(identity): State<Identity>,
     Path(segment): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
     let decide = async |received: Received| {
         identity.revoke_token(&segment, &received).await?;
         Ok(StatusCode::OK.into_response())
     };
-    wire::answer(&identity, &context, (query, headers, body), decide).await
+    wire::answer(&identity, &context, (uri, headers, body), decide).await
 }
 
 impl Identity {
@@ -62,7 +62,7 @@ impl Identity {
     }
 
     async fn try_revoke(&self, segment: &str, received: &Received) -> Result<(), OAuthError> {
-        let Received { form, authorization, caller } = received;
+        let Received { form, authorization, caller, .. } = received;
         let tenant = self.tenant().await?;
         TenantSegment::parse(segment, tenant)?;
         // RFC 7009 §2.1: token_type_hint may be wrong, and what it could help to find is found at once.

@@ -35,6 +35,8 @@ pub(crate) struct AppToken {
     pub(crate) version: Version,
     pub(crate) uti: String,
     pub(crate) times: Times,
+    /// The thumbprint of the key that it is worth nothing without (RFC 9449 §6).
+    pub(crate) bound_to: Option<String>,
 }
 
 /// A decision to issue a token on behalf of a user: everything that goes into it.
@@ -61,6 +63,8 @@ pub(crate) struct UserToken {
     /// The issuer that vouched for the user, if it was not this one.
     pub(crate) idp: Option<String>,
     pub(crate) address: Option<IpAddr>,
+    /// The thumbprint of the key that it is worth nothing without (RFC 9449 §6).
+    pub(crate) bound_to: Option<String>,
 }
 
 /// What the user is in the directory and on the resource.
@@ -140,6 +144,18 @@ pub(crate) struct Times {
     pub(crate) expires_in: i64,
 }
 
+/// `cnf` (RFC 7800 §3.1, RFC 9449 §6.1).
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    jkt: &'a str,
+}
+
+impl<'a> Confirmation<'a> {
+    fn of(key: Option<&'a str>) -> Option<Self> {
+        key.map(|jkt| Self { jkt })
+    }
+}
+
 #[derive(Serialize)]
 struct ClaimsV1<'a> {
     aud: &'a str,
@@ -149,6 +165,8 @@ struct ClaimsV1<'a> {
     exp: i64,
     appid: AppId,
     appidacr: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
     idp: &'a str,
     idtyp: &'a str,
     oid: ObjectId,
@@ -170,6 +188,8 @@ struct ClaimsV2<'a> {
     exp: i64,
     azp: AppId,
     azpacr: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
     idtyp: &'a str,
     oid: ObjectId,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -310,6 +330,7 @@ fn user_claims(token: &UserToken, place: &Place) -> Map<String, Value> {
         &mut claims,
         [
             ("iss", json!(place.issuer)),
+            ("cnf", json!(Confirmation::of(token.bound_to.as_deref()))),
             ("iat", json!(times.not_before)),
             ("nbf", json!(times.not_before)),
             ("exp", json!(times.expires_at)),
@@ -478,6 +499,7 @@ fn v1<'a>(token: &'a AppToken, issuer: &'a str, tid: TenantId) -> ClaimsV1<'a> {
         exp: token.times.expires_at,
         appid: token.client.app_id(),
         appidacr: token.client.acr(),
+        cnf: Confirmation::of(token.bound_to.as_deref()),
         idp: issuer,
         idtyp: "app",
         oid: token.client.principal(),
@@ -499,6 +521,7 @@ fn v2<'a>(token: &'a AppToken, issuer: &'a str, tid: TenantId) -> ClaimsV2<'a> {
         exp: token.times.expires_at,
         azp: token.client.app_id(),
         azpacr: token.client.acr(),
+        cnf: Confirmation::of(token.bound_to.as_deref()),
         idtyp: "app",
         oid: token.client.principal(),
         roles: &token.roles,

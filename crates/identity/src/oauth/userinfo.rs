@@ -2,13 +2,15 @@
 //! token of this installation will do, whatever its audience: generic clients come with the one they have.
 
 use axum::{
-    extract::State,
+    extract::{OriginalUri, State},
     response::{IntoResponse as _, Response},
 };
-use hilum_access::bearer_token;
+use hilum_access::{
+    AccessError, Challenge, NONCE_HEADER, ProvenRequest, Scheme, TokenError, key_of_token, presented_token,
+};
 use hilum_jose::{Claims, validate_times};
 use hilum_kernel::{AppId, UserId};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -32,10 +34,10 @@ struct UserInfo {
     email: Option<String>,
 }
 
-/// Why nothing is told (RFC 6750 §3.1).
+/// Why nothing is told.
 enum Refusal {
-    NoToken,
-    InvalidToken,
+    /// No token, none of ours, or presented in the wrong way (RFC 6750 §3.1, RFC 9449 §7).
+    Token(TokenError),
     /// An application's own token.
     NoUser,
     Failed(OAuthError),
@@ -47,16 +49,24 @@ impl<E: Into<OAuthError>> From<E> for Refusal {
     }
 }
 
-pub(crate) async fn userinfo(State(identity): State<Identity>, headers: HeaderMap) -> Response {
-    let mut response = match identity.user_info(&headers).await {
+pub(crate) async fn userinfo(
+    State(identity): State<Identity>,
+    (method, OriginalUri(uri)): (Method, OriginalUri),
+    headers: HeaderMap,
+) -> Response {
+    let request = ProvenRequest { method: &method, origin: &identity.0.origin, path: uri.path() };
+    let mut response = match identity.user_info(&headers, request).await {
         Ok(info) => json_body(&info),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => refused(&identity, &refusal, Scheme::tried(&headers)),
     };
     let answer = response.headers_mut();
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    let exposed = HeaderValue::from_static("www-authenticate");
+    let exposed = HeaderValue::from_static("www-authenticate, dpop-nonce");
     answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    if let Some(nonce) = identity.0.proofs.next_nonce(&headers) {
+        answer.insert(NONCE_HEADER, nonce);
+    }
     response
 }
 
@@ -66,7 +76,7 @@ pub(crate) async fn options() -> Response {
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, client-request-id"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, client-request-id, dpop"),
         (header::ACCESS_CONTROL_MAX_AGE, "3600"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -74,11 +84,17 @@ pub(crate) async fn options() -> Response {
     response
 }
 
-fn refused(refusal: &Refusal) -> Response {
-    let (status, challenge) = match refusal {
-        Refusal::NoToken => (StatusCode::UNAUTHORIZED, "Bearer"),
-        Refusal::InvalidToken => (StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""),
-        Refusal::NoUser => (StatusCode::FORBIDDEN, "Bearer error=\"insufficient_scope\", scope=\"openid\""),
+fn refused(identity: &Identity, refusal: &Refusal, tried: Scheme) -> Response {
+    let error = match refusal {
+        Refusal::Token(error) => *error,
+        Refusal::NoUser => {
+            let mut response = StatusCode::FORBIDDEN.into_response();
+            let challenge = format!("{} error=\"insufficient_scope\", scope=\"openid\"", tried.as_str());
+            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            return response;
+        }
         Refusal::Failed(error) => {
             if let OAuthError::Unavailable(source) | OAuthError::Internal(source) = error {
                 tracing::error!(error = source as &dyn std::error::Error, "user info failed");
@@ -86,26 +102,34 @@ fn refused(refusal: &Refusal) -> Response {
             return error.row().status.into_response();
         }
     };
-    let mut response = status.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let refusal = Challenge::default().refuse(&AccessError::Token(error), tried);
+    let mut response = refusal.status.into_response();
+    for challenge in refusal.www_authenticate {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+    if refusal.brings_nonce {
+        response.headers_mut().insert(NONCE_HEADER, identity.0.proofs.nonce());
+    }
     response
 }
 
 impl Identity {
-    async fn user_info(&self, headers: &HeaderMap) -> Result<UserInfo, Refusal> {
-        if !headers.contains_key(header::AUTHORIZATION) {
-            return Err(Refusal::NoToken);
-        }
-        let token = bearer_token(headers).map_err(|_| Refusal::InvalidToken)?;
-        let claims = self.own_claims(token).await?.ok_or(Refusal::InvalidToken)?;
-        validate_times(&claims, self.0.clock.now(), LEEWAY).map_err(|_| Refusal::InvalidToken)?;
-        let client = client_of(&claims).ok_or(Refusal::InvalidToken)?;
+    async fn user_info(&self, headers: &HeaderMap, request: ProvenRequest<'_>) -> Result<UserInfo, Refusal> {
+        let (scheme, token) = presented_token(headers).map_err(Refusal::Token)?;
+        let claims = self.own_claims(token).await?.ok_or(Refusal::Token(TokenError::Signature))?;
+        validate_times(&claims, self.0.clock.now(), LEEWAY)
+            .map_err(|_| Refusal::Token(TokenError::Expired))?;
+        let bound_to = key_of_token(&claims);
+        let presented = (scheme, token, bound_to.as_deref());
+        self.0.proofs.check(headers, request, presented).map_err(Refusal::Token)?;
+        let client = client_of(&claims).ok_or(Refusal::Token(TokenError::NotAccessToken))?;
         // An ID token names no client but its audience, and an application's token no user.
         let scopes = claims.text("scp").ok_or(Refusal::NoUser)?;
-        let user: UserId = claims.text("oid").and_then(|id| id.parse().ok()).ok_or(Refusal::InvalidToken)?;
+        const NO_USER: Refusal = Refusal::Token(TokenError::NoSubject);
+        let user: UserId = claims.text("oid").and_then(|id| id.parse().ok()).ok_or(NO_USER)?;
         let tenant = self.tenant().await?.id;
         let user = users::lookup(&mut self.0.db.read().await?, tenant, &user.to_string()).await?;
-        let user = user.filter(|user| user.account_enabled).ok_or(Refusal::InvalidToken)?;
+        let user = user.filter(|user| user.account_enabled).ok_or(NO_USER)?;
         let said = |word: &str| scopes.split(' ').any(|scope| scope == word);
         // A token holds the name where `profile` was granted, and always in v1.0.
         let knows_name = said("profile") || claims.get("name").is_some();

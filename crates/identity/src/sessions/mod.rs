@@ -23,7 +23,8 @@ use crate::{authentication_methods::Amr, oauth::Platform};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
 pub(crate) use sql::{
-    SCHEMA, SCHEMA_AMR, SCHEMA_IDP, SCHEMA_PLATFORM, by_id, of_user, revoke, revoke_of_application,
+    SCHEMA, SCHEMA_AMR, SCHEMA_IDP, SCHEMA_KEY, SCHEMA_PLATFORM, by_id, of_user, revoke,
+    revoke_of_application,
 };
 
 /// How long a session may rest: 90 days, as in Entra.
@@ -83,6 +84,8 @@ pub(crate) struct NewSession {
     pub(crate) platform: Option<Platform>,
     /// What the user proved.
     pub(crate) amr: Amr,
+    /// The key that its refresh tokens are worth nothing without (RFC 9449 §5).
+    pub(crate) bound_to: Option<String>,
 }
 
 /// A session as it stands.
@@ -105,6 +108,8 @@ pub(crate) struct Session {
     pub(crate) ends_at_ms: Option<i64>,
     /// What the user proved.
     pub(crate) amr: Amr,
+    /// The key that its refresh tokens are worth nothing without (RFC 9449 §5).
+    pub(crate) bound_to: Option<String>,
 }
 
 impl Session {

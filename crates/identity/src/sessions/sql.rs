@@ -25,13 +25,16 @@ pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE refresh_session ADD COLUMN amr T
 /// Who vouched for its user.
 pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE refresh_session ADD COLUMN idp TEXT";
 
+/// The key that its refresh tokens are bound to.
+pub(crate) const SCHEMA_KEY: Sql = "ALTER TABLE refresh_session ADD COLUMN bound_to TEXT";
+
 const BY_ID: Sql =
     "SELECT id, user_id, app_id, confidential, scope, authenticated_at_ms, generation, rotated_at_ms,
-    expires_at_ms, revoked_at_ms, platform, ends_at_ms, amr, idp
+    expires_at_ms, revoked_at_ms, platform, ends_at_ms, amr, idp, bound_to
     FROM refresh_session WHERE id = $1 AND tenant_id = $2";
 const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
-    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr, idp)
-    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12,$13)";
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr, idp, bound_to)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12,$13,$14)";
 const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3,
     expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
@@ -81,6 +84,7 @@ pub(crate) async fn insert(
         ends_at_ms.into(),
         new.amr.text().into(),
         new.idp.clone().into(),
+        new.bound_to.clone().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
 }
@@ -152,6 +156,7 @@ fn read(row: &Row) -> Result<Session, DbError> {
         },
         ends_at_ms: row.opt_int(11)?,
         idp: row.opt_text(13)?,
+        bound_to: row.opt_text(14)?,
         amr: Amr::of(row.opt_text(12)?.as_deref()),
     })
 }

@@ -22,6 +22,7 @@ fn new(random: &SeededRandom, kind: ClientKind) -> NewSession {
         platform: None,
         idp: None,
         amr: Amr::PASSWORD,
+        bound_to: None,
     }
 }
 

@@ -85,6 +85,7 @@ async fn another_master_key_is_told_at_once() {
                 identifier_uris: crate::IdentifierUriPolicy::default(),
                 data_audiences: Vec::new(),
                 signing_key_rotation: None,
+                proof_nonce_required: false,
             },
         })
         .unwrap();

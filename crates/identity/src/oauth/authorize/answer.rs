@@ -74,6 +74,7 @@ impl Identity {
             challenge: request.challenge.clone(),
             authenticated_at_ms: live.session.authenticated_at_ms,
             amr: live.session.amr,
+            bound_to: request.bound_to.clone(),
             idp: live.session.idp.clone(),
             auth_time: request.prompt.auth_time,
             sid: live.session.sid,

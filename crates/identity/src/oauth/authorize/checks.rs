@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Application, Identity, Tenant, User, applications,
     oauth::{
-        delegation,
+        delegation, dpop,
         error::{OAuthError, quoted},
         scopes::{Asked, Endpoint, Values},
         sql,
@@ -58,6 +58,8 @@ pub(in crate::oauth) struct Request {
     pub(super) asked: Asked,
     pub(super) nonce: Option<String>,
     pub(super) challenge: Option<Challenge>,
+    /// The key that the code is to be bound to (RFC 9449 §10).
+    pub(super) bound_to: Option<String>,
     pub(super) prompt: Prompt,
     pub(super) client_info: bool,
 }
@@ -143,6 +145,7 @@ impl Identity {
                 endpoint: asking.endpoint,
                 nonce: nonce(parameters, response_type)?,
                 challenge: challenge(parameters, response_type, platform)?,
+                bound_to: dpop::thumbprint(parameters.get("dpop_jkt"))?,
                 prompt,
                 client_info: parameters.get("client_info") == Some("1"),
                 redirect_uri_named: parameters.get("redirect_uri").is_some(),
@@ -196,6 +199,7 @@ async fn admin_consent(
         endpoint: asking.endpoint,
         nonce: None,
         challenge: None,
+        bound_to: None,
         prompt: Prompt::default(),
         client_info: false,
         redirect_uri_named: parameters.get("redirect_uri").is_some(),

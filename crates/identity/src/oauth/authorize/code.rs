@@ -56,6 +56,9 @@ pub(crate) struct Grant {
     /// What the user proved then.
     #[serde(rename = "m")]
     pub(crate) amr: Amr,
+    /// The key that it is to be redeemed with (RFC 9449 §10).
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) bound_to: Option<String>,
     /// The issuer that vouched for the user, if it was not this one.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none", default)]
     pub(crate) idp: Option<String>,

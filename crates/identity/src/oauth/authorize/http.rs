@@ -130,6 +130,7 @@ fn caller(parameters: &Parameters, context: &RequestContext) -> Caller {
         address: context.client_address,
         correlation: correlation.unwrap_or(context.correlation),
         origin: None,
+        key: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::oauth::{error::OAuthError, form::Form};
 pub(crate) const REQUEST_URI_CHARS_MAX: usize = 16 * 1024;
 
 /// Name and longest value. MSAL JS packs its own state and the application's into `state`.
-const KNOWN: [(&str, usize); 23] = [
+const KNOWN: [(&str, usize); 24] = [
     ("client_id", 64),
     ("response_type", 64),
     ("redirect_uri", 512),
@@ -27,6 +27,7 @@ const KNOWN: [(&str, usize); 23] = [
     ("max_age", 16),
     ("code_challenge", 256),
     ("code_challenge_method", 16),
+    ("dpop_jkt", 64),
     ("claims", 8192),
     ("client_info", 8),
     ("ui_locales", 256),

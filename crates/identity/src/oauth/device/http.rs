@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{OriginalUri, Path, RawQuery, State},
     response::Response,
 };
 use hilum_pages::{Frame, Leads, Message};
@@ -60,20 +60,20 @@ pub(crate) async fn post_v1(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
-    start(&identity, (Endpoint::V1, &tenant), &context, (query, headers, body)).await
+    start(&identity, (Endpoint::V1, &tenant), &context, (uri, headers, body)).await
 }
 
 pub(crate) async fn post_v2(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
-    start(&identity, (Endpoint::V2, &tenant), &context, (query, headers, body)).await
+    start(&identity, (Endpoint::V2, &tenant), &context, (uri, headers, body)).await
 }
 
 async fn start(
@@ -83,7 +83,7 @@ async fn start(
     call: wire::Call,
 ) -> Response {
     let decide = async |received: wire::Received| {
-        let wire::Received { form, authorization, caller } = received;
+        let wire::Received { form, authorization, caller, .. } = received;
         let client = (authorization.as_deref(), &caller);
         let started = identity.start_device_flow((endpoint, tenant), &form, client).await?;
         Ok(described(endpoint, &identity.0.origin, &started))

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{OriginalUri, Path, State},
     response::Response,
 };
 use hilum_web::RequestContext;
@@ -21,7 +21,7 @@ pub(crate) async fn post(
     State(identity): State<Identity>,
     Path(segment): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
     let decide = async |received: Received| {
@@ -31,5 +31,5 @@ pub(crate) async fn post(
         *response.status_mut() = StatusCode::CREATED;
         Ok(response)
     };
-    wire::answer(&identity, &context, (query, headers, body), decide).await
+    wire::answer(&identity, &context, (uri, headers, body), decide).await
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     authorize::{self, Asking, Kind, Parameters, Platform, REQUEST_URI_CHARS_MAX, Refusal},
     client_authentication::Presented,
+    dpop,
     error::{OAuthError, quoted},
     form::Form,
     scopes::Endpoint,
@@ -67,7 +68,7 @@ impl Identity {
     }
 
     async fn try_push(&self, segment: &str, received: &Received) -> Result<Reference, OAuthError> {
-        let Received { form, authorization, caller } = received;
+        let Received { form, authorization, caller, shown } = received;
         let tenant = self.tenant().await?;
         let presented = Presented::parse(form, authorization.as_deref())?;
         // RFC 9126 §2.1: a reference to a reference is none.
@@ -76,6 +77,12 @@ impl Identity {
         }
         let mut parameters = authorize::parameters(self, form).await?;
         parameters.add("client_id", presented.app_id.to_string());
+        // RFC 9449 §10.1: the key that the request proves is the one that the code is bound to, and no other may be named.
+        if let Some(key) = self.key_proven(shown)? {
+            parameters.add("dpop_jkt", key.clone());
+            dpop::ensure_key(parameters.get("dpop_jkt"), Some(&key))
+                .map_err(|_| OAuthError::BadParameter("dpop_jkt"))?;
+        }
         let asking = Asking {
             kind: Kind::SignIn,
             endpoint: Endpoint::V2,

@@ -10,6 +10,7 @@ use crate::{
     oauth::{
         authorize::{Code, Platform, is_spa_origin, pkce},
         client_authentication::{AuthenticatedClient, Presented, Wanted},
+        dpop,
         error::OAuthError,
         form::Form,
         scopes::{Asked, Endpoint, Values},
@@ -43,6 +44,7 @@ pub(super) async fn decide(
     check_origin(identity, tenant, (presented, Some(grant.platform)), caller).await?;
     let client = identity.authenticate(tenant, (presented, wanted(grant.platform)), caller.address).await?;
     check(&code, &client, form, identity.0.clock.now_ms())?;
+    dpop::ensure_key(grant.bound_to.as_deref(), caller.key.as_deref())?;
     let user = users::lookup(&mut identity.0.db.read().await?, tenant.id, &grant.user.to_string()).await?;
     let user = user.filter(|user| user.account_enabled).ok_or(OAuthError::UserDisabled)?;
     let authorised = Asked::parse(Endpoint::V2, Some(&grant.scope), None)?;

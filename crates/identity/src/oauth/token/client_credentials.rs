@@ -1,5 +1,6 @@
 //! The client credentials grant (RFC 6749 §4.4; sheet §2.5): an application asks for itself.
 
+use super::Caller;
 use crate::{
     Identity, Tenant,
     oauth::{
@@ -15,7 +16,7 @@ pub(crate) async fn decide(
     identity: &Identity,
     tenant: &Tenant,
     client: AuthenticatedClient,
-    resource: &str,
+    (resource, caller): (&str, &Caller),
 ) -> Result<AppToken, OAuthError> {
     let found =
         sql::resource(&mut identity.0.db.read().await?, tenant.id, resource, client.principal()).await?;
@@ -32,5 +33,6 @@ pub(crate) async fn decide(
         version: if found.token_version == 2 { Version::V2 } else { Version::V1 },
         uti: identity.random_text::<16>(),
         times: identity.token_times(identity.0.clock.now()),
+        bound_to: caller.key.clone(),
     })
 }

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{OriginalUri, Path, State},
     response::{IntoResponse as _, Response},
 };
+use hilum_access::{NONCE_HEADER, Scheme};
 use hilum_kernel::{CorrelationId, limits::FORM_BYTES_MAX};
 use hilum_web::RequestContext;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use serde::Serialize;
 
 use super::{Caller, Issued, IssuedToUser};
 use crate::{
     Identity,
     oauth::{
+        dpop::ShownKey,
         error::{Envelope, OAuthError},
         form::Form,
         json_body,
@@ -82,20 +84,20 @@ pub(crate) async fn post_v1(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
-    redeem(&identity, Endpoint::V1, &tenant, &context, (query, headers, body)).await
+    redeem(&identity, Endpoint::V1, &tenant, &context, (uri, headers, body)).await
 }
 
 pub(crate) async fn post_v2(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     context: RequestContext,
-    (RawQuery(query), headers): (RawQuery, HeaderMap),
+    (OriginalUri(uri), headers): (OriginalUri, HeaderMap),
     body: Body,
 ) -> Response {
-    redeem(&identity, Endpoint::V2, &tenant, &context, (query, headers, body)).await
+    redeem(&identity, Endpoint::V2, &tenant, &context, (uri, headers, body)).await
 }
 
 /// Anything but POST.
@@ -129,27 +131,26 @@ async fn redeem(
     context: &RequestContext,
     call: Call,
 ) -> Response {
-    let decide = async |received: Received| {
-        let Received { form, authorization, caller } = received;
-        let issued = identity.redeem(endpoint, tenant, &form, (authorization.as_deref(), &caller)).await?;
-        Ok(success(endpoint, &issued))
-    };
+    let decide =
+        async |received: Received| Ok(success(endpoint, &identity.redeem(endpoint, tenant, received).await?));
     answer(identity, context, call, decide).await
 }
 
 fn success(endpoint: Endpoint, issued: &Issued) -> Response {
     let (token, times) = (issued.access_token.as_str(), issued.times);
+    // RFC 9449 §5.
+    let token_type = if issued.bound { Scheme::Dpop } else { Scheme::Bearer }.as_str();
     let user = issued.for_user.as_ref().map(UserMembers::from).unwrap_or_default();
     match endpoint {
         Endpoint::V2 => json_body(&AnswerV2 {
-            token_type: "Bearer",
+            token_type,
             expires_in: times.expires_in,
             ext_expires_in: times.expires_in,
             access_token: token,
             user,
         }),
         Endpoint::V1 => json_body(&AnswerV1 {
-            token_type: "Bearer",
+            token_type,
             expires_in: times.expires_in.to_string(),
             ext_expires_in: times.expires_in.to_string(),
             expires_on: times.expires_at.to_string(),
@@ -181,7 +182,12 @@ fn refusal(
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
     }
-    finished(response, headers, trace)
+    if let OAuthError::Proof(error) = error
+        && error.wants_nonce()
+    {
+        response.headers_mut().insert(NONCE_HEADER, identity.0.proofs.nonce());
+    }
+    finished(identity, response, headers, trace)
 }
 
 fn log(error: &OAuthError, correlation: CorrelationId, trace: uuid::Uuid) {
@@ -246,54 +252,63 @@ pub(crate) struct Received {
     pub(crate) form: Form<'static>,
     /// `Authorization`.
     pub(crate) authorization: Option<String>,
+    /// Who asks; which key they prove to have is still to be found out.
     pub(crate) caller: Caller,
+    /// The key that tokens may be bound to.
+    pub(crate) shown: ShownKey,
 }
 
-/// Query, headers and body of a request.
-pub(crate) type Call = (Option<String>, HeaderMap, Body);
+/// Address, headers and body of a request.
+pub(crate) type Call = (Uri, HeaderMap, Body);
 
 /// Reads the request of an endpoint that clients call, and answers what is decided on it or why not.
 pub(crate) async fn answer(
     identity: &Identity,
     context: &RequestContext,
-    (query, headers, body): Call,
+    (uri, headers, body): Call,
     decide: impl AsyncFnOnce(Received) -> Result<Response, OAuthError>,
 ) -> Response {
-    let received = match receive(context, query.as_deref(), &headers, body).await {
+    let received = match receive(context, &uri, &headers, body).await {
         Ok(received) => received,
         Err(error) => return refusal(identity, &error, context.correlation, &headers),
     };
     let correlation = received.caller.correlation;
     match decide(received).await {
-        Ok(response) => finished(response, &headers, identity.0.random.uuid()),
+        Ok(response) => finished(identity, response, &headers, identity.0.random.uuid()),
         Err(error) => refusal(identity, &error, correlation, &headers),
     }
 }
 
 async fn receive(
     context: &RequestContext,
-    query: Option<&str>,
+    uri: &Uri,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, OAuthError> {
     let form = form(headers, body).await?;
     let caller = Caller {
         address: context.client_address,
-        correlation: correlation_of(&form, query).unwrap_or(context.correlation),
+        correlation: correlation_of(&form, uri.query()).unwrap_or(context.correlation),
         origin: origin(headers),
+        key: None,
     };
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    Ok(Received { form, authorization: authorization.map(str::to_owned), caller })
+    let shown = ShownKey::of(headers, uri);
+    Ok(Received { form, authorization: authorization.map(str::to_owned), caller, shown })
 }
 
 /// What every answer carries (RFC 6749 §5.1: no-store; sheet §1.8).
-fn finished(mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
+fn finished(identity: &Identity, mut response: Response, request: &HeaderMap, trace: uuid::Uuid) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(trace) = HeaderValue::from_str(&trace.to_string()) {
         headers.insert("x-ms-request-id", trace);
+    }
+    // RFC 9449 §8.2.
+    if let Some(nonce) = identity.0.proofs.next_nonce(request) {
+        headers.insert(NONCE_HEADER, nonce);
     }
     allow_origin(headers, request);
     response
@@ -309,6 +324,8 @@ fn allow_origin(answer: &mut HeaderMap, request: &HeaderMap) {
     if let Some(origin) = request.get(header::ORIGIN) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.append(header::VARY, HeaderValue::from_static("origin"));
+        // RFC 9449 §8: or the page could not use it.
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("dpop-nonce"));
     }
 }
 

@@ -29,6 +29,7 @@ use serde::Serialize;
 
 use super::{
     client_authentication::{Presented, Wanted},
+    dpop::ShownKey,
     error::{OAuthError, quoted},
     form::Form,
     scopes::{Endpoint, application_resource},
@@ -36,6 +37,8 @@ use super::{
     tokens::{AppToken, Times},
 };
 use crate::{Identity, IdentityError};
+
+use self::http::Received;
 
 pub(super) use authorization_code::wanted;
 pub(crate) use http::{options, other_method, post_v1, post_v2};
@@ -66,6 +69,8 @@ pub(crate) struct Caller {
     pub(crate) correlation: CorrelationId,
     /// The `Origin` that a browser's page sent it from.
     pub(crate) origin: Option<String>,
+    /// The thumbprint of the key that it proves to have (RFC 9449): what it gets is bound to that.
+    pub(crate) key: Option<String>,
 }
 
 /// An issued token and what the answer says about it.
@@ -74,6 +79,8 @@ pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) resource: String,
     pub(crate) times: Times,
+    /// Whether the token is bound to a key.
+    pub(crate) bound: bool,
     /// What only a user's answer has.
     pub(crate) for_user: Option<IssuedToUser>,
 }
@@ -101,17 +108,22 @@ impl Identity {
         &self,
         endpoint: Endpoint,
         segment: &str,
-        form: &Form<'_>,
-        (authorization, caller): (Option<&str>, &Caller),
+        received: Received,
     ) -> Result<Issued, OAuthError> {
         let tenant = self.tenant().await?;
-        let decision = self.decide(endpoint, segment, form, (authorization, caller)).await;
-        self.note_decision(form, &decision, caller).await?;
+        let Received { form, authorization, mut caller, shown } = received;
+        let decision = async {
+            caller.key = self.key_proven(&shown)?;
+            self.decide(endpoint, segment, &form, (authorization.as_deref(), &caller)).await
+        };
+        let decision = decision.await;
+        self.note_decision(&form, &decision, &caller).await?;
+        let bound = caller.key.is_some();
         match decision? {
             Decision::ToApplication(token) => {
                 let (resource, times) = (token.audience.clone(), token.times);
                 let access_token = self.sign(tenant, token).await?;
-                Ok(Issued { access_token, resource, times, for_user: None })
+                Ok(Issued { access_token, resource, times, bound, for_user: None })
             }
             Decision::ToUser(granted) => {
                 let Granted { token, id_token, refresh_token, refresh_token_expires_in, scope, client_info } =
@@ -129,7 +141,7 @@ impl Identity {
                     id_token,
                     client_info,
                 });
-                Ok(Issued { access_token, resource, times, for_user })
+                Ok(Issued { access_token, resource, times, bound, for_user })
             }
         }
     }
@@ -161,7 +173,7 @@ impl Identity {
             Grant::ClientCredentials => {
                 let client = authenticate(Wanted::Credential).await?;
                 let resource = application_resource(endpoint, form.get("scope"), form.get("resource"))?;
-                let token = client_credentials::decide(self, tenant, client, &resource).await?;
+                let token = client_credentials::decide(self, tenant, client, (&resource, caller)).await?;
                 return Ok(Decision::ToApplication(token));
             }
             Grant::Password => {
@@ -217,7 +229,7 @@ impl Identity {
                 // The codes are a closed list, so the label cannot grow without bound.
                 metrics::counter!("hilum_tokens_refused_total", "code" => error.row().code.to_string())
                     .increment(1);
-                if matches!(error, OAuthError::TooManyAttempts { .. } | OAuthError::AccountLocked { .. }) {
+                if error.is_of_a_flood() {
                     // A flood of guesses must not fill the database.
                     return Ok(());
                 }
@@ -311,10 +323,14 @@ impl Identity {
         let endpoint =
             if asked.to_ascii_lowercase().ends_with(".default") { Endpoint::V2 } else { Endpoint::V1 };
         fields.push((if endpoint == Endpoint::V2 { "scope" } else { "resource" }, asked.to_owned()));
-        let caller =
-            Caller { address: None, correlation: CorrelationId::new(self.0.random.uuid()), origin: None };
-        let form = Form::of(fields);
-        let issued = self.redeem(endpoint, &tenant_id.to_string(), &form, (None, &caller)).await;
+        let correlation = CorrelationId::new(self.0.random.uuid());
+        let received = Received {
+            form: Form::of(fields),
+            authorization: None,
+            caller: Caller { address: None, correlation, origin: None, key: None },
+            shown: ShownKey::default(),
+        };
+        let issued = self.redeem(endpoint, &tenant_id.to_string(), received).await;
         let issued = issued.map_err(|error| match error {
             OAuthError::Unavailable(source) | OAuthError::Internal(source) => source,
             refusal => IdentityError::Refused(refusal.text()),

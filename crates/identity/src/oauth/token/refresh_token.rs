@@ -12,6 +12,7 @@ use crate::{
     Identity, Tenant, User,
     oauth::{
         client_authentication::{AuthenticatedClient, Presented, Wanted},
+        dpop,
         error::OAuthError,
         form::Form,
         scopes::{Asked, Endpoint},
@@ -44,6 +45,7 @@ pub(super) async fn decide(
         return Err(OAuthError::RefreshTokenInvalid);
     };
     check(&session, &client, identity.0.clock.now_ms())?;
+    dpop::ensure_key(session.bound_to.as_deref(), caller.key.as_deref())?;
     let user = user_of(&mut identity.0.db.read().await?, tenant.id, &session).await?;
     // RFC 6749 §6: no word that its user did not authorise; the session keeps those for the next time.
     let authorised = Asked::parse(Endpoint::V2, Some(&session.scope), None)?;

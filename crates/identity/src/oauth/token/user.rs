@@ -20,7 +20,7 @@ use crate::{
         tenant::TenantSegment,
         tokens::{IdExtras, IdToken, UserToken, Version},
     },
-    sessions::{self, NewSession, RefreshToken, Rotation, SessionId},
+    sessions::{self, ClientKind, NewSession, RefreshToken, Rotation, SessionId},
     sign_in::{self, Moment, Outstanding},
     users,
 };
@@ -147,6 +147,8 @@ impl Identity {
             idp: request.extras.idp.clone(),
             platform: request.platform,
             amr: request.amr,
+            // RFC 9449 §5: who does not prove itself could be robbed of it.
+            bound_to: caller.key.clone().filter(|_| client.kind() == ClientKind::Public),
         };
         let ends_at_ms = match request.session_ends_at_ms {
             None if request.platform == Some(Platform::Spa) => Some(now_ms + sessions::SPA_LIFE_MS),
@@ -250,6 +252,7 @@ impl Identity {
             amr: request.amr,
             idp: request.extras.idp.clone(),
             address: caller.address,
+            bound_to: caller.key.clone(),
         };
         Ok(Granted {
             scope: found.echo(asked),

@@ -34,8 +34,8 @@ pub(in crate::oauth) const ADA: &str = "ada@contoso.local";
 const ADMIN: &str = "admin@contoso.local";
 const ADMIN_PASSWORD: &str = "correct horse battery";
 pub(in crate::oauth) const WEB: &str = "https://reading.example/callback";
-const SPA: &str = "http://localhost:3000/redirect.html";
-const DESKTOP: &str = "http://localhost";
+pub(in crate::oauth) const SPA: &str = "http://localhost:3000/redirect.html";
+pub(in crate::oauth) const DESKTOP: &str = "http://localhost";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -199,7 +199,11 @@ impl Fixture {
         grants.pop().map(|grant| (grant.scope, grant.principal_id))
     }
 
-    async fn redeem(&self, changes: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
+    pub(in crate::oauth) async fn redeem(
+        &self,
+        changes: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut fields = vec![("grant_type", "authorization_code"), ("code_verifier", VERIFIER)];
         for (name, value) in changes {
             fields.retain(|(known, _)| known != name);
