@@ -58,6 +58,12 @@ pub struct ArchiveSettings {
 }
 
 impl ArchiveSettings {
+    /// The public origin, `https://HOST`.
+    pub(crate) fn origin(&self) -> &str {
+        let end = self.base_url.match_indices('/').nth(2).map_or(self.base_url.len(), |(at, _)| at);
+        self.base_url.get(..end).unwrap_or(&self.base_url)
+    }
+
     /// The defaults for a service at this URL.
     pub fn at(base_url: impl Into<Arc<str>>) -> Self {
         Self {

@@ -347,7 +347,9 @@ fn meaning(status: u16) -> &'static str {
         204 => "Nothing to tell.",
         304 => "Not modified.",
         400 => "The request is wrong; the body says how.",
-        401 => "No token, or one that does not let in.",
+        401 => {
+            "No token, or one that does not let in: also a bound one without a proof of its key (RFC 9449)."
+        }
         403 => "The token lacks the data action.",
         404 => "There is no such thing.",
         406 => "The Accept header admits nothing that can be had.",

@@ -1,11 +1,11 @@
 //! What all handlers need of a request: the right to ask, the version, what the path names.
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, OriginalUri, RawPathParams},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use hilum_access::{AccessError, Action, Permit, TokenError, authorize, bearer_token};
+use hilum_access::{AccessError, Action, NONCE_HEADER, Permit, ProvenRequest, Scheme, TokenError, authorize};
 use hilum_audit::{Event, Outcome};
 use hilum_kernel::{InstanceUid, InvalidUid, SeriesUid, StudyUid};
 use hilum_web::RequestContext;
@@ -52,20 +52,27 @@ impl<A: Action> FromRequestParts<Archive> for Authorized<A> {
     async fn from_request_parts(parts: &mut Parts, archive: &Archive) -> Result<Self, Response> {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let version = parts.extensions.get::<ApiVersion>().copied().unwrap_or(ApiVersion::V2);
-        match permit(archive, &parts.headers).await {
+        match permit(archive, parts).await {
             Ok(permit) => Ok(Self { permit, version, context }),
-            Err(error) => Err(refuse(archive, error, &context).await),
+            Err(error) => Err(refuse(archive, error, (&context, Scheme::tried(&parts.headers))).await),
         }
     }
 }
 
-async fn permit<A: Action>(archive: &Archive, headers: &HeaderMap) -> Result<Permit<A>, AccessError> {
-    let token = bearer_token(headers)?;
-    let caller = archive.0.validator.validate(token).await?;
+async fn permit<A: Action>(archive: &Archive, parts: &Parts) -> Result<Permit<A>, AccessError> {
+    // The router has taken the service's own path away.
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let origin = archive.0.settings.origin();
+    let request = ProvenRequest { method: &parts.method, origin, path: uri.path() };
+    let caller = archive.0.validator.authenticate(&parts.headers, request).await?;
     Ok(authorize::<A>(&caller)?)
 }
 
-async fn refuse(archive: &Archive, error: AccessError, context: &RequestContext) -> Response {
+async fn refuse(
+    archive: &Archive,
+    error: AccessError,
+    (context, tried): (&RequestContext, Scheme),
+) -> Response {
     // Who sends nothing is told how to ask; that is no event, and must not make the database grow.
     if error != AccessError::Token(TokenError::Missing) {
         let actor = hilum_audit::Actor::default();
@@ -78,10 +85,13 @@ async fn refuse(archive: &Archive, error: AccessError, context: &RequestContext)
             return DicomError::from(lost).into_response();
         }
     }
-    let refusal = archive.0.settings.challenge.refuse(&error);
+    let refusal = archive.0.settings.challenge.refuse(&error, tried);
     let mut response = (refusal.status, refusal.body).into_response();
-    if let Some(challenge) = refusal.www_authenticate {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    for challenge in refusal.www_authenticate {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+    if refusal.brings_nonce {
+        response.headers_mut().insert(NONCE_HEADER, archive.0.validator.proofs().nonce());
     }
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

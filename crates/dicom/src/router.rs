@@ -2,13 +2,13 @@
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use hilum_access::Read;
+use hilum_access::{NONCE_HEADER, Read};
 
 use crate::{
     archive::Archive,
@@ -34,6 +34,7 @@ impl Archive {
             .nest("/v2", routes(ApiVersion::V2))
             .fallback(|| async { StatusCode::NOT_FOUND })
             .layer(middleware::from_fn(tell_versions))
+            .layer(middleware::from_fn_with_state(self.clone(), bring_nonce))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())
     }
@@ -70,6 +71,16 @@ fn routes(version: ApiVersion) -> Router<Archive> {
 
 async fn partitions_disabled(_: Authorized<Read>) -> DicomError {
     DicomError::Invalid("Data partitions feature is disabled.".to_owned())
+}
+
+/// Brings the next nonce to who sends proofs of possession, where they have to carry one (RFC 9449 §8.2).
+async fn bring_nonce(State(archive): State<Archive>, request: Request, next: Next) -> Response {
+    let nonce = archive.0.validator.proofs().next_nonce(request.headers());
+    let mut response = next.run(request).await;
+    if let Some(nonce) = nonce {
+        response.headers_mut().insert(NONCE_HEADER, nonce);
+    }
+    response
 }
 
 /// Refuses what Azure refuses of any query, and tells the versions.

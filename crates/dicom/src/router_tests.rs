@@ -1,8 +1,11 @@
 //! Routes as a whole: who may use them, and what HTTP expects of them.
 
 use hilum_access::DataAction;
+use serde_json::{Value, json};
 
-use crate::testing::{Body, File, OWNER, READER, TestArchive, WRITER, token, token_for};
+use crate::testing::{
+    Body, File, NOW, OWNER, READER, TestArchive, WRITER, bound_token, proof, token, token_for,
+};
 
 const UIDS: [(&str, &str); 6] = [
     ("{study}", "1.2"),
@@ -109,6 +112,54 @@ async fn every_route_asks_for_a_token_and_the_right_one() {
                         assert_eq!(answer.status, 403, "{method} {path} {roles:?}");
                         assert_eq!(answer.text(), "Authorization failed.");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// RFC 9449 §7: on every route, whatever the method.
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_opens_nothing_without_it() {
+    let archive = TestArchive::one().await;
+    let token = bound_token(&[OWNER]);
+    for version in ["v1", "v2"] {
+        for (route, methods) in ROUTES {
+            for (method, _) in *methods {
+                let path = path(version, route);
+                // Behind whatever proxies: the public origin counts.
+                let url = format!("https://archive.test{path}");
+                let of = |jti: &str, changes: Value| {
+                    let mut all = json!({ "jti": format!("{jti} {method} {path}") });
+                    all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+                    proof(&token, method, &url, &all)
+                };
+                let send = async |scheme: &str, proofs: &[&str]| {
+                    let request = archive.request(method, &path).anonymous().accept("*/*");
+                    let request = request.header("authorization", &format!("{scheme} {token}"));
+                    let request = proofs.iter().fold(request, |request, proof| request.header("dpop", proof));
+                    request.single(File::new("1", "1", "1")).send().await
+                };
+                let good = of("good", json!({}));
+                let answer = send("DPoP", &[&good]).await;
+                assert!(!matches!(answer.status, 401 | 403), "{method} {path}: {}", answer.status);
+                let other = if *method == "GET" { "DELETE" } else { "GET" };
+                for (why, scheme, proofs) in [
+                    ("no proof", "DPoP", vec![]),
+                    ("as a bearer token", "Bearer", vec![of("1", json!({}))]),
+                    ("a copy", "DPoP", vec![good.clone()]),
+                    ("two", "DPoP", vec![of("2", json!({})), of("3", json!({}))]),
+                    ("another method", "DPoP", vec![of("4", json!({ "htm": other }))]),
+                    ("another place", "DPoP", vec![of("5", json!({ "htu": "https://archive.test/dicom" }))]),
+                    ("another token", "DPoP", vec![of("6", json!({ "ath": "x" }))]),
+                    ("old", "DPoP", vec![of("7", json!({ "iat": NOW - 121 }))]),
+                ] {
+                    let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
+                    let answer = send(scheme, &proofs).await;
+                    assert_eq!(answer.status, 401, "{method} {path}: {why}");
+                    let challenge = answer.header("www-authenticate").unwrap();
+                    assert!(challenge.starts_with(scheme), "{challenge}");
+                    assert_eq!(answer.header("dpop-nonce").is_some(), why == "old", "{why}");
                 }
             }
         }

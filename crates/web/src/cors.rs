@@ -11,7 +11,7 @@ use axum::{
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// What answers tell besides what every page may read.
-const EXPOSED: [HeaderName; 9] = [
+const EXPOSED: [HeaderName; 10] = [
     header::CONTENT_LOCATION,
     header::ETAG,
     header::LOCATION,
@@ -19,6 +19,8 @@ const EXPOSED: [HeaderName; 9] = [
     header::WARNING,
     header::WWW_AUTHENTICATE,
     HeaderName::from_static("api-supported-versions"),
+    // RFC 9449 §8: or a page could not use it.
+    HeaderName::from_static("dpop-nonce"),
     HeaderName::from_static("erroneous-dicom-attributes"),
     HeaderName::from_static("x-ms-request-id"),
 ];

@@ -10,4 +10,4 @@ pub(crate) use archive::{TestArchive, settings};
 pub(crate) use body::{Body, Part, chunked, parts_of};
 pub(crate) use file::{BIG_ENDIAN, DEFLATED, EXPLICIT, File, IMPLICIT, JPEG, JPEG_2000, encapsulated};
 pub(crate) use request::{Answer, Request};
-pub(crate) use tokens::{NOW, OWNER, READER, WRITER, token, token_for};
+pub(crate) use tokens::{NOW, OWNER, READER, WRITER, bound_token, proof, token, token_for};

@@ -28,7 +28,12 @@ pub(super) async fn validator(ground: &Ground, identity: &Identity, origin: &str
     for authority in &settings.authorities {
         authorities.push(foreign(ground, authority, &rights)?);
     }
-    Ok(Validator::new(authorities, Arc::clone(&ground.clock), ValidatorOptions::default()))
+    Ok(Validator::new(
+        authorities,
+        identity.proof_options(),
+        Arc::clone(&ground.clock),
+        ValidatorOptions::default(),
+    ))
 }
 
 fn rights(settings: &Dicom) -> Result<Rights> {

@@ -103,6 +103,7 @@ impl Directory {
                 identifier_uris: identifier_uris(ground.config.identity.identifier_uris),
                 data_audiences: ground.config.dicom.audiences.clone(),
                 signing_key_rotation: ground.config.identity.signing_key_rotation(),
+                proof_nonce_required: ground.config.access.dpop_nonce_required,
             },
         })?;
         let directory = Self { db, audit, identity, origin, tasks };

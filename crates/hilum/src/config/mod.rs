@@ -2,6 +2,7 @@
 //!
 //! Read once, at start; everything below gets values, not this tree. Secrets print as `[secret]`.
 
+mod access;
 mod blobs;
 mod cors;
 mod database;
@@ -27,6 +28,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use access::Access;
 pub use blobs::Blobs;
 pub use cors::CorsSettings;
 pub use database::Database;
@@ -54,6 +56,8 @@ pub struct Config {
     pub blobs: Blobs,
     /// The identity platform.
     pub identity: Identity,
+    /// How tokens are presented.
+    pub access: Access,
     /// The DICOM service.
     pub dicom: Dicom,
     /// Logs and metrics.

@@ -166,7 +166,7 @@ pub(crate) enum OAuthError {
     )]
     GrantOfOtherKey,
     /// RFC 9449 §5, §8.
-    #[error("The 'DPoP' header is not valid: {0}.")]
+    #[error("The 'DPoP' header is not accepted: {0}.")]
     Proof(#[from] ProofError),
     /// The password was changed, or the sessions were revoked.
     #[error(

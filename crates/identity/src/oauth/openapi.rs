@@ -74,7 +74,7 @@ fn read(id: &str, summary: &str) -> Value {
 }
 
 /// What an authorization request may hold besides what it asks for.
-const AUTHORIZATION_FIELDS: [&str; 16] = [
+const AUTHORIZATION_FIELDS: [&str; 17] = [
     "client_id",
     "response_type",
     "redirect_uri",
@@ -89,6 +89,7 @@ const AUTHORIZATION_FIELDS: [&str; 16] = [
     "max_age",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "claims",
     "client_info",
 ];
@@ -250,6 +251,14 @@ fn userinfo(id: &str, parameters: &Value) -> Value {
     })
 }
 
+/// RFC 9449: what comes with it is bound to the key.
+fn proof_of_possession() -> Value {
+    json!([{
+        "name": "DPoP", "in": "header", "schema": { "type": "string" },
+        "description": "A proof of possession (RFC 9449): what is given is bound to its key."
+    }])
+}
+
 fn token(id: &str, summary: &str, target: &str) -> Value {
     let text = || json!({ "type": "string" });
     json!({
@@ -257,6 +266,7 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
         "post": {
             "operationId": id,
             "summary": summary,
+            "parameters": proof_of_possession(),
             "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
                 "type": "object",
                 "required": ["grant_type"],
@@ -287,7 +297,7 @@ fn token(id: &str, summary: &str, target: &str) -> Value {
             } } } },
             "responses": {
                 "200": { "description": "The token.", "content": { "application/json": {} } },
-                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number." },
+                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number. With `use_dpop_nonce` comes `DPoP-Nonce`." },
                 "401": { "description": "The client did not authenticate (`invalid_client`)." },
                 "429": { "description": "Too many failures; see `Retry-After`." },
                 "503": { "description": "The service cannot answer at present; see `Retry-After`." }
@@ -302,10 +312,11 @@ fn pushed() -> Value {
         "post": {
             "operationId": "pushAuthorizationRequest",
             "summary": "Takes an authorization request from the client itself (RFC 9126)",
+            "parameters": proof_of_possession(),
             "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {} } },
             "responses": {
                 "201": { "description": "`request_uri` for the authorization endpoint, good once.", "content": { "application/json": {} } },
-                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number." },
+                "400": { "description": "The request is wrong; `error_codes` has the AADSTS number. With `use_dpop_nonce` comes `DPoP-Nonce`." },
                 "401": { "description": "The client did not authenticate (`invalid_client`)." },
                 "413": { "description": "The request is too long." },
                 "429": { "description": "Too many failures; see `Retry-After`." }
