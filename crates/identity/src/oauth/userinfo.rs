@@ -43,6 +43,10 @@ enum Refusal {
     Failed(OAuthError),
 }
 
+impl Refusal {
+    const NO_SUBJECT: Self = Self::Token(TokenError::NoSubject);
+}
+
 impl<E: Into<OAuthError>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
@@ -125,11 +129,10 @@ impl Identity {
         let client = client_of(&claims).ok_or(Refusal::Token(TokenError::NotAccessToken))?;
         // An ID token names no client but its audience, and an application's token no user.
         let scopes = claims.text("scp").ok_or(Refusal::NoUser)?;
-        const NO_USER: Refusal = Refusal::Token(TokenError::NoSubject);
-        let user: UserId = claims.text("oid").and_then(|id| id.parse().ok()).ok_or(NO_USER)?;
+        let user: UserId = claims.text("oid").and_then(|id| id.parse().ok()).ok_or(Refusal::NO_SUBJECT)?;
         let tenant = self.tenant().await?.id;
         let user = users::lookup(&mut self.0.db.read().await?, tenant, &user.to_string()).await?;
-        let user = user.filter(|user| user.account_enabled).ok_or(NO_USER)?;
+        let user = user.filter(|user| user.account_enabled).ok_or(Refusal::NO_SUBJECT)?;
         let said = |word: &str| scopes.split(' ').any(|scope| scope == word);
         // A token holds the name where `profile` was granted, and always in v1.0.
         let knows_name = said("profile") || claims.get("name").is_some();
