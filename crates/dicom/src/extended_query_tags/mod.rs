@@ -147,11 +147,25 @@ impl TagSet {
 
 /// The tags that this process knows, for preparing what is stored. May be old: the transaction of a store finds out.
 #[derive(Default)]
-pub(crate) struct TagCache(RwLock<Arc<TagSet>>);
+pub(crate) struct TagCache(RwLock<Option<Arc<TagSet>>>);
 
 impl TagCache {
-    pub(crate) fn get(&self) -> Arc<TagSet> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    /// The tags to prepare for. Read once after the start, then when somebody finds out that they changed.
+    pub(crate) async fn get(&self, db: &Db) -> Arc<TagSet> {
+        if let Some(known) = self.known() {
+            return known;
+        }
+        self.refresh(db).await;
+        self.known().unwrap_or_default()
+    }
+
+    /// Whether the tags are known at this version.
+    pub(crate) fn is_at(&self, version: i64) -> bool {
+        self.known().is_some_and(|known| known.version == version)
+    }
+
+    fn known(&self) -> Option<Arc<TagSet>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the tags anew. A failure does no harm: what is old is found out again.
@@ -163,8 +177,8 @@ impl TagCache {
         match loaded {
             Ok(set) => {
                 let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-                if set.version >= known.version {
-                    *known = Arc::new(set);
+                if known.as_ref().is_none_or(|known| set.version >= known.version) {
+                    *known = Some(Arc::new(set));
                 }
             }
             Err(error) => tracing::warn!(

@@ -55,13 +55,22 @@ pub(super) const ERRORS: Sql =
 pub(super) const UNCOUNT_ERRORS: Sql = "UPDATE extended_query_tag SET error_count = error_count - 1
     WHERE tag_key IN (SELECT x.tag_key FROM tag_error x WHERE x.instance_key = $1)";
 pub(super) const DELETE_ERRORS: Sql = "DELETE FROM tag_error WHERE instance_key = $1";
-pub(super) const DELETE_INSTANCE_VALUE: Sql = "DELETE FROM tag_value WHERE tag_key = $1 AND entity_key = $2";
-pub(super) const DELETE_SERIES_VALUE: Sql = "DELETE FROM tag_value WHERE tag_key = $1 AND entity_key = $2
-    AND NOT EXISTS (SELECT 1 FROM series e WHERE e.series_key = $2)";
-pub(super) const DELETE_STUDY_VALUE: Sql = "DELETE FROM tag_value WHERE tag_key = $1 AND entity_key = $2
-    AND NOT EXISTS (SELECT 1 FROM study t WHERE t.study_key = $2)";
-pub(super) const DELETE_LEFT_WORDS: Sql = "DELETE FROM tag_word WHERE tag_key = $1 AND entity_key = $2
-    AND NOT EXISTS (SELECT 1 FROM tag_value v WHERE v.tag_key = $1 AND v.entity_key = $2)";
+pub(super) const DELETE_INSTANCE_VALUES: Sql = "DELETE FROM tag_value WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 2)";
+pub(super) const DELETE_INSTANCE_WORDS: Sql = "DELETE FROM tag_word WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 2 AND k.vr = 'PN')";
+pub(super) const DELETE_SERIES_VALUES: Sql = "DELETE FROM tag_value WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 1)
+    AND NOT EXISTS (SELECT 1 FROM series e WHERE e.series_key = $1)";
+pub(super) const DELETE_SERIES_WORDS: Sql = "DELETE FROM tag_word WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 1 AND k.vr = 'PN')
+    AND NOT EXISTS (SELECT 1 FROM series e WHERE e.series_key = $1)";
+pub(super) const DELETE_STUDY_VALUES: Sql = "DELETE FROM tag_value WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 0)
+    AND NOT EXISTS (SELECT 1 FROM study t WHERE t.study_key = $1)";
+pub(super) const DELETE_STUDY_WORDS: Sql = "DELETE FROM tag_word WHERE entity_key = $1
+    AND tag_key IN (SELECT k.tag_key FROM extended_query_tag k WHERE k.level = 0 AND k.vr = 'PN')
+    AND NOT EXISTS (SELECT 1 FROM study t WHERE t.study_key = $1)";
 
 // The re-index.
 pub(super) const UNINDEXED: Sql = "SELECT i.instance_key, i.study_key, i.series_key, i.watermark, d.metadata
@@ -97,10 +106,12 @@ pub(crate) const ALL: &[Sql] = &[
     ERRORS,
     UNCOUNT_ERRORS,
     DELETE_ERRORS,
-    DELETE_INSTANCE_VALUE,
-    DELETE_SERIES_VALUE,
-    DELETE_STUDY_VALUE,
-    DELETE_LEFT_WORDS,
+    DELETE_INSTANCE_VALUES,
+    DELETE_INSTANCE_WORDS,
+    DELETE_SERIES_VALUES,
+    DELETE_SERIES_WORDS,
+    DELETE_STUDY_VALUES,
+    DELETE_STUDY_WORDS,
     UNINDEXED,
     STILL_THERE,
     CLEAN_VALUES,

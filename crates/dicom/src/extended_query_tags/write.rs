@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use hilum_kernel::{InstanceKey, SeriesKey, StudyKey, Watermark};
-use hilum_storage::db::{self, DbError, Value, WriteTx};
+use hilum_storage::db::{self, DbError, Sql, Value, WriteTx};
 
 use super::{
-    TagSet, sql,
+    sql,
     values::{Extracted, Indexed, TagValue},
 };
 use crate::index::Level;
@@ -53,7 +53,7 @@ impl Gathered {
 
     /// Writes it all; what a later version said before stays. May be done again.
     pub(crate) async fn write(&self, tx: &mut WriteTx, now_ms: i64) -> Result<(), DbError> {
-        let mut batch = db::Batch::default();
+        let mut lots = Lots::default();
         for ((tag_key, entity), (watermark, value)) in &self.values {
             let (text, number) = match &value.value {
                 Indexed::Text(text) => (Value::from(text), Value::from(None::<f64>)),
@@ -61,7 +61,7 @@ impl Gathered {
             };
             let row = [(*tag_key).into(), (*entity).into(), (*watermark).into(), text, number];
             if value.words.is_empty() {
-                batch.push(sql::PUT_VALUE, row);
+                lots.push(tx, sql::PUT_VALUE, row).await?;
             } else if tx.execute(sql::PUT_VALUE, &row).await? > 0 {
                 tx.execute(sql::DELETE_WORDS, &[(*tag_key).into(), (*entity).into()]).await?;
                 for word in &value.words {
@@ -69,7 +69,7 @@ impl Gathered {
                 }
             }
         }
-        tx.run(&batch).await?;
+        lots.end(tx).await?;
         for (tag_key, instance, message) in &self.refused {
             let row = [(*tag_key).into(), (*instance).into(), now_ms.into(), message.into()];
             if tx.execute(sql::PUT_ERROR, &row).await? > 0 {
@@ -87,26 +87,52 @@ pub(crate) async fn forget(
     series: &[i64],
     studies: &[i64],
 ) -> Result<(), DbError> {
-    let set = TagSet::load(tx).await?;
-    if set.tags.is_empty() {
-        return Ok(());
-    }
+    let mut lots = Lots::default();
     for instance in instances {
-        tx.execute(sql::UNCOUNT_ERRORS, &[(*instance).into()]).await?;
-        tx.execute(sql::DELETE_ERRORS, &[(*instance).into()]).await?;
+        lots.push(tx, sql::UNCOUNT_ERRORS, [(*instance).into()]).await?;
+        lots.push(tx, sql::DELETE_ERRORS, [(*instance).into()]).await?;
     }
-    for tag in &set.tags {
-        let (statement, keys) = match tag.level {
-            Level::Instance => (sql::DELETE_INSTANCE_VALUE, instances),
-            Level::Series => (sql::DELETE_SERIES_VALUE, series),
-            Level::Study => (sql::DELETE_STUDY_VALUE, studies),
-        };
-        let mut batch = db::Batch::default();
+    for (statements, keys) in [
+        ([sql::DELETE_INSTANCE_VALUES, sql::DELETE_INSTANCE_WORDS], instances),
+        ([sql::DELETE_SERIES_VALUES, sql::DELETE_SERIES_WORDS], series),
+        ([sql::DELETE_STUDY_VALUES, sql::DELETE_STUDY_WORDS], studies),
+    ] {
         for key in keys {
-            batch.push(statement, [tag.key.into(), (*key).into()]);
-            batch.push(sql::DELETE_LEFT_WORDS, [tag.key.into(), (*key).into()]);
+            for statement in statements {
+                lots.push(tx, statement, [(*key).into()]).await?;
+            }
         }
-        tx.run(&batch).await?;
     }
-    Ok(())
+    lots.end(tx).await
+}
+
+/// Statements that need nothing of each other's answers, run some at a time: a lot of this size is joined to one text that
+/// comes again and again.
+#[derive(Default)]
+struct Lots {
+    batch: db::Batch,
+    count: usize,
+}
+
+impl Lots {
+    const SIZE: usize = 8;
+
+    async fn push(
+        &mut self,
+        tx: &mut WriteTx,
+        sql: Sql,
+        arguments: impl IntoIterator<Item = Value>,
+    ) -> Result<(), DbError> {
+        self.batch.push(sql, arguments);
+        self.count += 1;
+        if self.count < Self::SIZE {
+            return Ok(());
+        }
+        self.count = 0;
+        tx.run(&std::mem::take(&mut self.batch)).await.map(drop)
+    }
+
+    async fn end(self, tx: &mut WriteTx) -> Result<(), DbError> {
+        if self.count == 0 { Ok(()) } else { tx.run(&self.batch).await.map(drop) }
+    }
 }

@@ -241,7 +241,7 @@ impl Store {
             })
             .await?;
         // Somebody changed the extended query tags meanwhile: the next instances are prepared for those of now.
-        if !inserted.is_empty() && tags_version != self.archive.0.tags.get().version {
+        if !inserted.is_empty() && !self.archive.0.tags.is_at(tags_version) {
             self.archive.0.tags.refresh(&self.archive.0.db).await;
         }
         Ok(inserted)

@@ -47,7 +47,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, DicomError> {
     let key = BlobKey::instance(archive.0.clock.now(), archive.0.random.uuid());
     let judged_request = std::sync::Arc::clone(request);
-    let tags = archive.0.tags.get();
+    let tags = archive.0.tags.get(&archive.0.db).await;
     match received {
         Received::Memory(pieces) => {
             let turn = turn(archive).await?;

@@ -161,6 +161,10 @@ async fn no_instance_is_missed_while_tags_come_and_go() {
 async fn a_node_that_knows_old_tags_indexes_by_those_of_now() {
     for archive in TestArchive::all().await {
         let other = archive.beside();
+        // Its first store makes it look: there are no tags yet.
+        let first = other.post("/v2/studies").multipart(&Body::of(&[file(9)])).send().await;
+        assert_eq!(first.status, 200);
+        assert_eq!(archive.delete("/v2/studies/1.2").await, 204);
         add_ready(&archive, json!([entry("Rows", "Instance")])).await;
         let answer = other.post("/v2/studies").multipart(&Body::of(&[file(1)])).send().await;
         assert_eq!(answer.status, 200);
@@ -170,6 +174,16 @@ async fn a_node_that_knows_old_tags_indexes_by_those_of_now() {
         let answer = other.post("/v2/studies").multipart(&Body::of(&[file(2)])).send().await;
         assert_eq!(answer.status, 200);
         assert_eq!(archive.count(VALUES).await, 0, "nothing under a tag that is gone");
+    }
+}
+
+/// A process that has just started knows the tags before it judges.
+#[tokio::test]
+async fn the_first_store_after_a_start_is_judged_by_the_tags() {
+    for archive in TestArchive::all().await {
+        add_ready(&archive, json!([entry("PatientAge", "Study")])).await;
+        let bad = File::new("1.2", "1.2.3", "1.2.3.1").text(tags::PATIENT_AGE, "AS", "OLD");
+        assert_eq!(archive.beside().post("/v1/studies").single(bad).send().await.status, 409);
     }
 }
 

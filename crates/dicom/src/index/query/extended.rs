@@ -48,3 +48,51 @@ pub(super) fn rows(statement: &mut Statement, tag: i64, kept: Kept, test: &Test)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{
+        Level,
+        query::{
+            Access, Condition, Wanted,
+            tests::{filled, plan, query},
+        },
+    };
+
+    /// At a million values nothing may walk through the tables of values, whichever way the query goes.
+    #[tokio::test]
+    async fn conditions_lead_into_an_index() {
+        let tests = filled(Vec::new()).await;
+        let range = |from: Option<&str>, to: Option<&str>| Test::Range {
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+        };
+        for (kept, test, entrance) in [
+            (Kept::Text, Test::Equals("a".to_owned()), "tag_value_by_text (tag_key=? AND text=?)"),
+            (Kept::Text, Test::OneOf(vec!["1.2".to_owned()]), "tag_value_by_text (tag_key=? AND text=?)"),
+            (Kept::Text, range(Some("a"), Some("b")), "tag_value_by_text (tag_key=? AND text>? AND text<?)"),
+            (Kept::Text, range(None, Some("b")), "tag_value_by_text (tag_key=? AND text>? AND text<?)"),
+            (Kept::Text, Test::Name("a^b".to_owned()), "tag_value_by_text (tag_key=? AND text>? AND text<?)"),
+            (Kept::Number, Test::Number(1.0), "tag_value_by_number (tag_key=? AND number=?)"),
+            (Kept::Words, Test::Prefix("a".to_owned()), "tag_word_by_word (tag_key=? AND word>? AND word<?)"),
+        ] {
+            for level in [Level::Study, Level::Series, Level::Instance] {
+                let condition = Condition::Extended { tag: 1, level, kept, test: test.clone() };
+                let query = query(level, vec![condition]);
+                let wanted = Wanted { instance: true, ..Wanted::default() };
+                let driven = plan(&tests[0].db, &sql::rows(&query, Access::Drive(0), wanted).0).await;
+                assert!(driven.iter().any(|line| line.contains(entrance)), "{test:?}: {driven:#?}");
+                let counted = plan(&tests[0].db, &sql::count(&query, 0, 1000).unwrap()).await;
+                assert!(counted.iter().any(|line| line.contains(entrance)), "{test:?}: {counted:#?}");
+                let walked = Access::Walk { newest: Some(2_000) };
+                let walked = plan(&tests[0].db, &sql::rows(&query, walked, wanted).0).await;
+                for line in driven.iter().chain(&walked).chain(&counted) {
+                    // The windows of subqueries.
+                    let is_window = line.starts_with("SCAN n") || line == "SCAN found";
+                    assert!(!line.starts_with("SCAN") || is_window, "{test:?} {level:?}: {line}");
+                }
+            }
+        }
+    }
+}
