@@ -35,6 +35,7 @@ mod sign_in;
 mod signing_keys;
 mod target;
 mod tenants;
+mod token_lifetimes;
 mod upstream;
 mod users;
 
@@ -102,6 +103,7 @@ pub use service_principals::{
 pub use signing_keys::{KeyState, Rotation, SigningKeyInfo};
 pub use target::Target;
 pub use tenants::Tenant;
+pub use token_lifetimes::{TokenLifetimePolicy, TokenLifetimeProperties, token_lifetime_definition};
 pub use upstream::{IdentityProvider, Linking, ProviderSettings};
 pub use users::{MustChange, NewUser, User, UserChange, UserDetails, UserFilter, UserType};
 

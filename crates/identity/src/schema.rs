@@ -5,7 +5,7 @@ use hilum_storage::db::{Migration, Migrations};
 use crate::{
     applications, authentication_methods, browser_sessions, conditional_access, credentials, declarative,
     deleted, federated_credentials, grants, groups, oauth, owners, role_assignments, seed,
-    service_principals, sessions, signing_keys, tenants, upstream, users,
+    service_principals, sessions, signing_keys, tenants, token_lifetimes, upstream, users,
 };
 
 /// This crate's tables.
@@ -57,5 +57,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 67, name: "browser_session_idp", sql: browser_sessions::SCHEMA_IDP },
         Migration { number: 68, name: "refresh_session_idp", sql: sessions::SCHEMA_IDP },
         Migration { number: 69, name: "refresh_session_key", sql: sessions::SCHEMA_KEY },
+        Migration { number: 75, name: "token_lifetime_policy", sql: token_lifetimes::SCHEMA },
     ],
 };

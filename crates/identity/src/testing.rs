@@ -248,6 +248,7 @@ async fn every_statement_prepares() {
             crate::upstream::STATEMENTS,
             crate::authentication_methods::STATEMENTS,
             crate::conditional_access::STATEMENTS,
+            crate::token_lifetimes::STATEMENTS,
         ]
         .into_iter()
         .chain(crate::graph::STATEMENTS.iter().copied())

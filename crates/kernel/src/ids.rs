@@ -66,6 +66,8 @@ guid! {
     ScopeId;
     /// An application role (`appRoles[].id`).
     AppRoleId;
+    /// A policy (`tokenLifetimePolicy`).
+    PolicyId;
     /// A background job.
     JobId;
     /// Ties together the log lines, audit events and answers of one request.

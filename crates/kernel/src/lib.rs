@@ -14,7 +14,7 @@ pub mod limits;
 
 pub use ids::{
     AppId, AppRoleId, CorrelationId, CredentialId, GroupId, InstanceKey, JobId, ObjectId, PartitionKey,
-    ScopeId, SeriesKey, StudyKey, TenantId, UserId, Watermark,
+    PolicyId, ScopeId, SeriesKey, StudyKey, TenantId, UserId, Watermark,
 };
 pub use phi::Phi;
 pub use random::{Random, SeededRandom, SystemRandom};

@@ -37,6 +37,7 @@ mod serve;
 mod signed_in;
 mod sp;
 mod table;
+mod token_lifetime;
 mod user;
 mod user_identity;
 pub(crate) mod values;
@@ -148,7 +149,7 @@ enum Command {
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Rules of the tenant: who has to show a second factor.
+    /// Rules of the tenant: who has to show a second factor, how long tokens live.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Print a script that completes this command's words in a shell.

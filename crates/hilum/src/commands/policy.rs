@@ -1,17 +1,24 @@
-//! `hilum policy …`: rules of the tenant. It acts on the data directory, so that nobody locks themselves out.
+//! `hilum policy …`: rules of the tenant. Second factors are a matter of the data directory alone, so that nobody locks
+//! themselves out.
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use hilum_audit::Actor;
 use hilum_identity::{Identity, IdentityError, SecondFactorChange, SecondFactorFor, json as graph};
 use uuid::Uuid;
 
-use super::{Answer, Context, Failure};
+use super::{
+    Answer, Context, Failure,
+    token_lifetime::{self, TokenLifetimeCommand},
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Who has to show a second factor, and for what.
     #[command(subcommand)]
     SecondFactor(SecondFactorCommand),
+    /// How long tokens and sessions live.
+    #[command(subcommand)]
+    TokenLifetime(TokenLifetimeCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,7 +49,15 @@ pub(crate) struct SetArgs {
 }
 
 pub(crate) async fn run(context: &Context, command: PolicyCommand) -> Answer {
-    let PolicyCommand::SecondFactor(command) = command;
+    match command {
+        PolicyCommand::SecondFactor(command) => second_factor(context, command).await,
+        PolicyCommand::TokenLifetime(command) => {
+            context.with_client(async |client| token_lifetime::run(client, command).await).await
+        }
+    }
+}
+
+async fn second_factor(context: &Context, command: SecondFactorCommand) -> Answer {
     context
         .with_directory(async |identity| {
             let policy = match command {

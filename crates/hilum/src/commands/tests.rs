@@ -199,6 +199,13 @@ const LINES: &str = r#"
     app list -o none --only-show-errors --verbose --debug
     key list
     key rotate --force
+    policy token-lifetime list
+    policy token-lifetime create --display-name n --organization-default --access-token 8h --public-refresh-tokens false
+    policy token-lifetime update --id n --max-inactive default --definition @file
+    policy token-lifetime show --application c
+    policy token-lifetime assign --id n --application c
+    policy token-lifetime remove --id n --application c
+    policy token-lifetime delete --id n
     completion bash
     man folder
     doctor

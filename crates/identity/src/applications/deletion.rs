@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Application, ApplicationProperties, locked, sql};
 use crate::{
     DeletedKind, DeletedObject, IdentityError, Stamp, Target, credentials, deleted, federated_credentials,
-    owners, privileges, service_principals,
+    owners, privileges, service_principals, token_lifetimes,
 };
 
 /// The row of a deleted application.
@@ -69,6 +69,7 @@ pub(crate) async fn restore(
 pub(crate) async fn forget(tx: &mut WriteTx, id: ObjectId) -> Result<(), IdentityError> {
     credentials::delete_all(tx, id).await?;
     federated_credentials::forget(tx, id).await?;
+    token_lifetimes::forget(tx, id).await?;
     owners::forget_object(tx, id).await?;
     sql::forget(tx, id).await?;
     Ok(())

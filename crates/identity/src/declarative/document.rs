@@ -60,6 +60,8 @@ kinds! {
     Application = "Application", "applications";
     /// An application's presence in the tenant.
     ServicePrincipal = "ServicePrincipal", "servicePrincipals";
+    /// How long tokens and sessions live.
+    TokenLifetimePolicy = "TokenLifetimePolicy", "tokenLifetimePolicies";
     /// A data or directory role given to a principal.
     RoleAssignment = "RoleAssignment", "roleAssignments";
     /// An app role given to a principal.
@@ -604,6 +606,7 @@ fn name_of(kind: DeclaredKind, members: &Map<String, Value>) -> String {
         DeclaredKind::User => first(&["userPrincipalName"]),
         DeclaredKind::Group => first(&["displayName", "uniqueName"]),
         DeclaredKind::RoleDefinition => first(&["roleName"]),
+        DeclaredKind::TokenLifetimePolicy => first(&["displayName", "id"]),
         DeclaredKind::RoleAssignment => joined(["principal", "role", "scope"]),
         DeclaredKind::AppRoleAssignment => joined(["principal", "resource", "appRole"]),
         DeclaredKind::OAuth2PermissionGrant => joined(["client", "resource", "principal"]),

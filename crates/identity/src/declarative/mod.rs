@@ -18,6 +18,7 @@ mod labels;
 mod manifest;
 mod owners;
 mod plan;
+mod policies;
 mod principals;
 mod prune;
 mod references;

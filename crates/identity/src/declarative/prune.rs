@@ -9,7 +9,7 @@ use super::{
     document::{DeclaredKind, Problem},
     labels,
     plan::{PlannedAction, PlannedChange},
-    roles,
+    policies, roles,
     run::Run,
 };
 use crate::{
@@ -68,6 +68,7 @@ async fn delete(run: &mut Run<'_>, kind: DeclaredKind, id: &str) -> Result<Optio
             Ok(Some(groups::delete(run.tx, tenant, group, stamp).await?.display_name))
         }
         DeclaredKind::RoleDefinition => roles::delete(run, id).await,
+        DeclaredKind::TokenLifetimePolicy => policies::delete(run, id).await,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     document::{DeclaredKind, Document, Labels, Problem},
     groups, labels, owners,
     plan::{ConfigurationPlan, PlannedAction, PlannedChange, PropertyChange, differences},
-    principals, prune,
+    policies, principals, prune,
     references::DeclaredNames,
     roles, users,
 };
@@ -181,13 +181,17 @@ impl<'a> Run<'a> {
             DeclaredKind::Application => Ok(()),
             DeclaredKind::Group => groups::group(self, at).await,
             DeclaredKind::RoleDefinition => roles::definition(self, at).await,
+            DeclaredKind::TokenLifetimePolicy => policies::policy(self, at).await,
         }
     }
 
-    /// The places of the documents of a kind.
+    /// The places of the documents of a kind, in the order in which they are done.
     fn of_kind(&self, kind: DeclaredKind) -> Vec<usize> {
         let documents = self.means.declaration.desired.documents.iter().enumerate();
-        documents.filter(|(_, document)| document.kind == kind).map(|(at, _)| at).collect()
+        let of_kind = documents.filter(|(_, document)| document.kind == kind);
+        let mut places: Vec<_> = of_kind.map(|(at, document)| (policies::is_later(document), at)).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, at)| at).collect()
     }
 
     pub(super) fn document_at(&self, at: usize) -> Result<&'a Document, IdentityError> {

@@ -42,6 +42,7 @@ mod policies;
 mod service_principals;
 mod throttle;
 mod token;
+mod token_lifetime_policies;
 mod users;
 
 #[cfg(test)]
@@ -81,6 +82,7 @@ const GRAPH: &[&[Operation]] = &[
     grants::OPERATIONS,
     app_role_assignments::OPERATIONS,
     policies::OPERATIONS,
+    token_lifetime_policies::OPERATIONS,
     service_principals::OPERATIONS,
     credentials::OPERATIONS,
     owners::OPERATIONS,

@@ -1,14 +1,21 @@
-//! `/policies`: there are none; the lists are there, and empty, for what asks.
+//! `/policies`: of most kinds there are none; the lists are there, and empty, for what asks.
 
 use futures::{FutureExt as _, future::ready};
 use http::Method;
 
 use super::{Access, Answer, Call, GraphError, Operation, access::Owned};
 
-const READ: Access = Access {
-    application: &["Policy.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+/// Reading policies of any kind.
+pub(super) const READ: Access = Access {
+    application: &[
+        "Policy.Read.All",
+        "Policy.ReadWrite.ApplicationConfiguration",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
     delegated: &[
         "Policy.Read.All",
+        "Policy.ReadWrite.ApplicationConfiguration",
         "Directory.Read.All",
         "Directory.ReadWrite.All",
         "Directory.AccessAsUser.All",
@@ -31,7 +38,6 @@ macro_rules! rows {
 
 /// The rows of the table.
 pub(super) const OPERATIONS: &[Operation] = rows![
-    "tokenLifetimePolicies";
     "tokenIssuancePolicies";
     "claimsMappingPolicies";
     "homeRealmDiscoveryPolicies";

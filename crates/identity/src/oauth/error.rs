@@ -173,8 +173,18 @@ pub(crate) enum OAuthError {
         "The provided grant has expired due to it being revoked: the user's password or sessions have changed. Sign in again."
     )]
     GrantRevoked,
-    #[error("The refresh token has expired due to inactivity: it was not used for 90 days.")]
+    #[error("The refresh token has expired due to inactivity: it was not used for as long as it may rest.")]
     RefreshTokenInactive,
+    /// A policy wants people to sign in more often.
+    #[error(
+        "The refresh token has expired: the sign-in is older than the token lifetime policy allows. Send a new interactive authorization request."
+    )]
+    SignInTooOld,
+    /// A policy gives public clients none.
+    #[error(
+        "The refresh token is not valid any more: the token lifetime policy gives public clients none. Send a new interactive authorization request."
+    )]
+    RefreshTokensOff,
     #[error("The user has not finished signing in to the device flow yet. Ask again after the interval.")]
     AuthorizationPending,
     #[error("The device flow is polled faster than its interval allows. Ask less often.")]
@@ -355,7 +365,9 @@ impl OAuthError {
             Self::UserNotAssigned(_) => (50_105, "invalid_grant", BAD),
             Self::ConsentRequired(..) => (65_001, "invalid_grant", BAD),
             Self::UnknownScope(..) => (650_053, "invalid_client", BAD),
-            Self::RefreshTokenInvalid | Self::CodeInvalid => (70_000, "invalid_grant", BAD),
+            Self::RefreshTokenInvalid | Self::RefreshTokensOff | Self::CodeInvalid => {
+                (70_000, "invalid_grant", BAD)
+            }
             Self::GrantOfOtherClient | Self::GrantOfOtherKey => (700_005, "invalid_grant", BAD),
             Self::Proof(ProofError::TooMany) => {
                 (90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE)
@@ -364,6 +376,7 @@ impl OAuthError {
             Self::Proof(error) => (50_027, error.code(), BAD),
             Self::GrantRevoked => (50_173, "invalid_grant", BAD),
             Self::RefreshTokenInactive => (700_082, "invalid_grant", BAD),
+            Self::SignInTooOld => (70_043, "invalid_grant", BAD),
             Self::AuthorizationPending => (70_016, "authorization_pending", BAD),
             Self::SlowDown => (70_016, "slow_down", BAD),
             Self::AuthorizationDeclined => (65_004, "authorization_declined", BAD),

@@ -59,6 +59,8 @@ pub(super) fn all() -> Vec<OAuthError> {
         E::Proof(hilum_access::ProofError::TooMany),
         E::GrantRevoked,
         E::RefreshTokenInactive,
+        E::SignInTooOld,
+        E::RefreshTokensOff,
         E::AuthorizationPending,
         E::SlowDown,
         E::AuthorizationDeclined,
@@ -156,6 +158,8 @@ fn is_known(error: &OAuthError) -> bool {
         | E::Proof(_)
         | E::GrantRevoked
         | E::RefreshTokenInactive
+        | E::SignInTooOld
+        | E::RefreshTokensOff
         | E::AuthorizationPending
         | E::SlowDown
         | E::AuthorizationDeclined

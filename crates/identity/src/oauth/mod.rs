@@ -27,7 +27,7 @@ mod slip;
 mod sql;
 mod tenant;
 mod throttle;
-mod token;
+pub(crate) mod token;
 mod tokens;
 mod userinfo;
 

@@ -4,7 +4,7 @@
 use hilum_kernel::{AppId, GroupId, ObjectId, TenantId, UserId};
 use hilum_storage::db::{DbError, ReadTx, Sql};
 
-use crate::{ApplicationProperties, folded};
+use crate::{ApplicationProperties, folded, token_lifetimes::Lifetimes};
 
 /// The client, its principal and its secrets: a row per secret, or one without.
 const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.account_enabled,
@@ -14,13 +14,19 @@ const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.ac
     LEFT JOIN client_secret s ON s.application_id IN (a.object_id, p.id)
     WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
 
-/// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without.
+/// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without;
+/// with the token lifetime policies of client ($4), resource and organisation.
 /// App roles come by groups the client is directly in, as in Entra; data roles by groups in groups, too, as in Azure.
 const RESOURCE: Sql = "WITH RECURSIVE member_of (id) AS (
         SELECT group_id FROM group_member WHERE member_id = $3
         UNION SELECT m.group_id FROM group_member m JOIN member_of o ON m.member_id = o.id)
     SELECT a.app_id, a.token_version, a.disabled, p.account_enabled, p.assignment_required,
-        n.name, g.app_role_id, r.value
+        n.name, g.app_role_id, r.value,
+        (SELECT l.definition FROM token_lifetime_assignment t JOIN token_lifetime_policy l ON l.id = t.policy_id
+            WHERE t.app_id = $4),
+        (SELECT l.definition FROM token_lifetime_assignment t JOIN token_lifetime_policy l ON l.id = t.policy_id
+            WHERE t.app_id = a.app_id),
+        (SELECT definition FROM token_lifetime_policy WHERE tenant_id = $1 AND organization_default = 1)
     FROM application_name n
     JOIN application a ON a.object_id = n.application_id
     JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
@@ -142,16 +148,18 @@ pub(crate) struct Resource {
     pub(crate) assigned: bool,
     /// The values of the roles, sorted.
     pub(crate) roles: Vec<String>,
+    pub(crate) lifetimes: Lifetimes,
 }
 
 pub(crate) async fn resource(
     tx: &mut ReadTx,
     tenant: TenantId,
     name: &str,
-    client: ObjectId,
+    (client, principal): (AppId, ObjectId),
 ) -> Result<Option<Resource>, DbError> {
     let mut resource: Option<Resource> = None;
-    for row in tx.fetch_all(RESOURCE, &[tenant.into(), folded(name).into(), client.into()]).await? {
+    let values = [tenant.into(), folded(name).into(), principal.into(), client.into()];
+    for row in tx.fetch_all(RESOURCE, &values).await? {
         let known = match &mut resource {
             Some(known) => known,
             None => resource.insert(Resource {
@@ -162,6 +170,7 @@ pub(crate) async fn resource(
                 name: row.text(5)?,
                 assigned: false,
                 roles: Vec::new(),
+                lifetimes: Lifetimes::read(&row, [8, 9, 10])?,
             }),
         };
         known.assigned |= row.opt_text(6)?.is_some();

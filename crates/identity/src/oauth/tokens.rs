@@ -13,16 +13,16 @@ use super::{
     client_authentication::AuthenticatedClient, error::OAuthError, own_token::Provenance, scopes::OidcWords,
 };
 use crate::{
-    Identity, IdentityError, Tenant, User, UserType, authentication_methods::Amr, sessions::SessionId,
+    Identity, IdentityError, Tenant, User, UserType,
+    authentication_methods::Amr,
+    sessions::{ClientKind, SessionId},
+    token_lifetimes::Lifetimes,
 };
 
 /// Entra dates tokens back, so that services whose clock is slow take them.
 const BACKDATED_S: i64 = 300;
-/// Entra's lifetimes lie between 60 and 90 minutes at random, so that caches do not run out all at once.
-const LIFE_MIN_S: i64 = 3600;
-const LIFE_SPREAD_S: i64 = 1800;
-/// An ID token is read once, when it arrives.
-const ID_TOKEN_LIFE_S: i64 = 3600;
+/// From this life on clients are told to ask again before the end.
+const PROACTIVE_S: i64 = 7200;
 
 /// A decision to issue a token to an application: everything that goes into it.
 #[derive(Debug)]
@@ -98,6 +98,8 @@ pub(crate) struct IdToken {
     pub(crate) version: Version,
     pub(crate) uti: String,
     pub(crate) now_s: i64,
+    /// How long it holds.
+    pub(crate) life_s: i64,
     /// Optional claims that the client's registration names.
     pub(crate) optional: Vec<String>,
     pub(crate) authenticated_at_ms: i64,
@@ -156,6 +158,13 @@ impl<'a> Confirmation<'a> {
     }
 }
 
+impl Times {
+    /// Half the life, of tokens that live for two hours or longer (sheet §2.3).
+    pub(crate) fn refresh_in(&self) -> Option<i64> {
+        (self.expires_in + 1 >= PROACTIVE_S).then_some(self.expires_in / 2)
+    }
+}
+
 #[derive(Serialize)]
 struct ClaimsV1<'a> {
     aud: &'a str,
@@ -202,11 +211,11 @@ struct ClaimsV2<'a> {
 }
 
 impl Identity {
-    /// When a token issued now holds.
-    pub(crate) fn token_times(&self, now: Timestamp) -> Times {
+    /// When a token issued now to such a client holds.
+    pub(crate) fn token_times(&self, now: Timestamp, lifetimes: &Lifetimes, kind: ClientKind) -> Times {
         let mut chance = [0; 4];
         self.0.random.fill(&mut chance);
-        let life_s = LIFE_MIN_S + i64::from(u32::from_le_bytes(chance)) % (LIFE_SPREAD_S + 1);
+        let life_s = lifetimes.access_token_s(kind, u32::from_le_bytes(chance));
         let now_s = now.as_second();
         Times { not_before: now_s - BACKDATED_S, expires_at: now_s + life_s, expires_in: life_s - 1 }
     }
@@ -399,7 +408,7 @@ fn id_claims(token: &IdToken, place: &Place) -> Map<String, Value> {
             ("iss", json!(place.issuer)),
             ("iat", json!(not_before)),
             ("nbf", json!(not_before)),
-            ("exp", json!(token.now_s + ID_TOKEN_LIFE_S)),
+            ("exp", json!(token.now_s + token.life_s)),
             ("sub", json!(place.subject(user.id, token.client))),
             ("tid", json!(place.tenant)),
             ("uti", json!(token.uti)),

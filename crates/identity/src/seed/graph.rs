@@ -35,6 +35,7 @@ const SCOPES: &[(Uuid, &str, PermissionScopeKind)] = &[
     (uuid!("741c54c3-0c1e-44a1-818b-3f97ab4e8c83"), "RoleManagement.Read.Directory", Admin),
     (uuid!("d01b97e9-cbc0-49fe-810a-750afd5527a3"), "RoleManagement.ReadWrite.Directory", Admin),
     (uuid!("572fea84-0151-49b2-9301-11cb16974376"), "Policy.Read.All", Admin),
+    (uuid!("b27add92-efb2-4f16-84f5-8108ba77985c"), "Policy.ReadWrite.ApplicationConfiguration", Admin),
     (uuid!("4908d5b9-3fb2-4b1e-9336-1888b7937185"), "Organization.Read.All", Admin),
     // Azure Resource Manager's: role assignments are made through its paths, on the same origin. No user consents to it
     // alone; the command lines have it without asking.
@@ -58,6 +59,7 @@ const ROLES: &[(Uuid, &str)] = &[
     (uuid!("483bed4a-2ad3-4361-a73b-c83ccdbdc53c"), "RoleManagement.Read.Directory"),
     (uuid!("9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8"), "RoleManagement.ReadWrite.Directory"),
     (uuid!("246dd0d5-5bd0-4def-940b-0421030a5b68"), "Policy.Read.All"),
+    (uuid!("be74164b-cff1-491c-8741-e671cb536e13"), "Policy.ReadWrite.ApplicationConfiguration"),
     (uuid!("498476ce-e0fe-48b0-b801-37ba7e2685c6"), "Organization.Read.All"),
 ];
 

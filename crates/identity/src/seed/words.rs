@@ -221,6 +221,14 @@ const WORDS: &[(&str, Words)] = &[
         ),
     ),
     (
+        "Policy.ReadWrite.ApplicationConfiguration",
+        words(
+            "Change how long tokens live",
+            "Read and change the organisation's rules for tokens of applications for the signed-in user.",
+            "Read and change your organisation's rules for tokens of applications for you.",
+        ),
+    ),
+    (
         "Organization.Read.All",
         words(
             "Read the organisation",

@@ -27,10 +27,8 @@ pub(crate) use sql::{
     revoke_of_application,
 };
 
-/// How long a session may rest: 90 days, as in Entra.
-const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
 /// A single page's session ends a day after its code was redeemed, however often it is used (sheet §2.7).
-pub(crate) const SPA_LIFE_MS: i64 = 24 * 3600 * 1000;
+const SPA_LIFE_MS: i64 = 24 * 3600 * 1000;
 /// How long the predecessor of a token holds: clients that authenticate are harder to rob.
 const GRACE_CONFIDENTIAL_MS: i64 = 60_000;
 const GRACE_PUBLIC_MS: i64 = 30_000;
@@ -86,6 +84,38 @@ pub(crate) struct NewSession {
     pub(crate) amr: Amr,
     /// The key that its refresh tokens are worth nothing without (RFC 9449 §5).
     pub(crate) bound_to: Option<String>,
+    /// What the policies say now.
+    pub(crate) life: SessionLife,
+}
+
+/// How long a session goes on (`token_lifetimes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SessionLife {
+    /// How long it may rest.
+    pub(crate) inactive_max_ms: i64,
+    /// How long after the sign-in it ends, however busy it is.
+    pub(crate) age_max_ms: Option<i64>,
+}
+
+impl SessionLife {
+    /// When the user has to sign in again.
+    pub(crate) fn ends_at_ms(self, authenticated_at_ms: i64) -> i64 {
+        self.age_max_ms.map_or(i64::MAX, |age_ms| authenticated_at_ms.saturating_add(age_ms))
+    }
+}
+
+impl NewSession {
+    /// When it ends though it is used: a single page's, one day after its code was redeemed.
+    pub(crate) fn ends_at_ms(&self, at_ms: i64) -> Option<i64> {
+        let policy = self.life.ends_at_ms(self.authenticated_at_ms);
+        (self.platform == Some(Platform::Spa)).then(|| at_ms.saturating_add(SPA_LIFE_MS).min(policy))
+    }
+
+    /// When it ends if it is not used from now on.
+    fn rests_until_ms(&self, at_ms: i64) -> i64 {
+        let rested = at_ms.saturating_add(self.life.inactive_max_ms);
+        rested.min(self.life.ends_at_ms(self.authenticated_at_ms))
+    }
 }
 
 /// A session as it stands.
@@ -201,21 +231,22 @@ pub(crate) async fn start(
     new: &NewSession,
     at_ms: i64,
 ) -> Result<RefreshToken, DbError> {
-    let ends_at_ms = (new.platform == Some(Platform::Spa)).then_some(at_ms + SPA_LIFE_MS);
-    sql::insert(tx, tenant, new, (at_ms, ends_at_ms.unwrap_or(at_ms + INACTIVE_MAX_MS), ends_at_ms)).await?;
+    let ends_at_ms = new.ends_at_ms(at_ms);
+    let expires_at_ms = ends_at_ms.unwrap_or_else(|| new.rests_until_ms(at_ms));
+    sql::insert(tx, tenant, new, (at_ms, expires_at_ms, ends_at_ms)).await?;
     sql::purge(tx, (new.user, new.app_id), at_ms).await?;
     Ok(RefreshToken { session: new.id, generation: 0 })
 }
 
-/// Uses a token: moves its session on, or ends it.
+/// Uses a token: moves its session on, or ends it. `now` is what the session would be if it began now.
 pub(crate) async fn rotate(
     tx: &mut WriteTx,
     tenant: TenantId,
-    token: RefreshToken,
+    (token, now): (RefreshToken, &NewSession),
     at_ms: i64,
 ) -> Result<Rotation, DbError> {
     let next = RefreshToken { generation: token.generation.saturating_add(1), ..token };
-    if sql::rotate(tx, token.session, token.generation, (at_ms, at_ms + INACTIVE_MAX_MS)).await? {
+    if sql::rotate(tx, token.session, token.generation, (at_ms, now.rests_until_ms(at_ms))).await? {
         return Ok(Rotation::Next(next));
     }
     let Some(session) = by_id(tx, tenant, token.session).await?.filter(|session| !session.revoked) else {

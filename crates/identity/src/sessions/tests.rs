@@ -7,6 +7,8 @@ use hilum_storage::db::DbError;
 use super::*;
 use crate::testing::{Fixture, fixtures};
 
+const INACTIVE_MAX_MS: i64 = 90 * 24 * 3600 * 1000;
+
 fn key() -> MasterKey {
     MasterKey::generate(&SeededRandom::new(7))
 }
@@ -23,6 +25,7 @@ fn new(random: &SeededRandom, kind: ClientKind) -> NewSession {
         idp: None,
         amr: Amr::PASSWORD,
         bound_to: None,
+        life: SessionLife { inactive_max_ms: INACTIVE_MAX_MS, age_max_ms: None },
     }
 }
 
@@ -39,12 +42,26 @@ impl Fixture {
     }
 
     async fn used(&self, tenant: TenantId, token: RefreshToken, at_ms: i64) -> Rotation {
-        let work = (tenant, token, at_ms);
+        self.used_under(INACTIVE_MAX_MS, tenant, token, at_ms).await
+    }
+
+    async fn used_under(
+        &self,
+        inactive_max_ms: i64,
+        tenant: TenantId,
+        token: RefreshToken,
+        at_ms: i64,
+    ) -> Rotation {
+        let life = SessionLife { inactive_max_ms, age_max_ms: None };
+        let now = NewSession { life, ..new(&SeededRandom::new(9), ClientKind::Public) };
+        let work = (tenant, (token, now), at_ms);
         let done: Result<_, DbError> = self
             .identity
             .0
             .db
-            .write(work, |tx, (tenant, token, at_ms)| rotate(tx, *tenant, *token, *at_ms).boxed())
+            .write(work, |tx, (tenant, (token, now), at_ms)| {
+                rotate(tx, *tenant, (*token, now), *at_ms).boxed()
+            })
             .await;
         done.unwrap()
     }
@@ -123,5 +140,35 @@ async fn sessions_of_one_user_and_client_are_limited_and_expired_ones_go() {
         let left = tx.fetch_all("SELECT id FROM refresh_session LIMIT 1000", &[]).await.unwrap().len();
         assert_eq!(left, 100 - 10 + 1, "a few expired ones go with each new one");
         assert!(by_id(&mut tx, tenant, late.session).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_session_lives_as_the_policies_say_when_it_is_used() {
+    for fixture in fixtures().await {
+        let random = SeededRandom::new(1);
+        let plain = new(&random, ClientKind::Public);
+        let (tenant, first) = fixture.started(plain.clone(), 0).await;
+        let ends = async |token: RefreshToken| {
+            let mut tx = fixture.test_db.db.read().await.unwrap();
+            let session = by_id(&mut tx, tenant, token.session).await.unwrap().unwrap();
+            (session.expires_at_ms, session.ends_at_ms)
+        };
+        assert_eq!(ends(first).await, (INACTIVE_MAX_MS, None));
+        next(fixture.used_under(5_000, tenant, first, 1_000).await);
+        assert_eq!(ends(first).await, (6_000, None), "a shorter rest counts from the next use");
+
+        let aged = SessionLife { inactive_max_ms: INACTIVE_MAX_MS, age_max_ms: Some(50_000) };
+        let (_, old) = fixture
+            .started(NewSession { id: SessionId::new(random.uuid()), life: aged, ..plain.clone() }, 20_000)
+            .await;
+        assert_eq!(ends(old).await, (50_000, None), "from the sign-in on, not from the first token");
+        let spa = NewSession { platform: Some(Platform::Spa), id: SessionId::new(random.uuid()), ..plain };
+        let (_, page) = fixture.started(spa.clone(), 20_000).await;
+        assert_eq!(ends(page).await, (86_420_000, Some(86_420_000)));
+        let (_, page) = fixture
+            .started(NewSession { life: aged, id: SessionId::new(random.uuid()), ..spa }, 20_000)
+            .await;
+        assert_eq!(ends(page).await, (50_000, Some(50_000)), "a policy shortens a single page's day");
     }
 }

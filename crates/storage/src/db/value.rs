@@ -72,6 +72,7 @@ from! {
     Text(hilum_kernel::CredentialId): v => v.to_string();
     Text(hilum_kernel::ScopeId): v => v.to_string();
     Text(hilum_kernel::AppRoleId): v => v.to_string();
+    Text(hilum_kernel::PolicyId): v => v.to_string();
     Text(hilum_kernel::JobId): v => v.to_string();
     Text(hilum_kernel::CorrelationId): v => v.to_string();
     Text(&hilum_kernel::StudyUid): v => v.as_str().to_owned();

@@ -19,13 +19,13 @@ use names::Names;
 
 use super::{
     applications as declared_applications, document::DeclaredKind, federated, groups as declared_groups,
-    labels, plan, principals, roles as declared_roles, users as declared_users,
+    labels, plan, policies, principals, roles as declared_roles, users as declared_users,
 };
 use crate::{
     Application, CertificateInfo, Group, Identity, IdentityError, PrincipalKind, Relation, RoleOrigin,
     Tenant, applications, credentials, federated_credentials, groups, owners,
     query::{Cursor, ListQuery},
-    role_assignments, seed, service_principals, users,
+    role_assignments, seed, service_principals, token_lifetimes, users,
 };
 
 /// As many members as a group can have.
@@ -55,7 +55,7 @@ enum Stage {
     /// From this place in the order of names.
     Applications(usize),
     ServicePrincipals(usize),
-    /// Assignments or grants, to be read.
+    /// Policies, assignments or grants, to be read.
     Relations(DeclaredKind),
     /// The rest of what was read.
     Rest(DeclaredKind, std::vec::IntoIter<Item>),
@@ -124,8 +124,8 @@ impl ConfigurationExport {
                 Stage::ServicePrincipals(at) => {
                     let ids = self.names.principals_in_order.iter().skip(at).take(self.page);
                     let ids: Vec<AppId> = ids.copied().collect();
-                    let relations = Stage::Relations(DeclaredKind::RoleAssignment);
-                    let next = after(at, &ids, Stage::ServicePrincipals, relations);
+                    let policies = Stage::Relations(DeclaredKind::TokenLifetimePolicy);
+                    let next = after(at, &ids, Stage::ServicePrincipals, policies);
                     (DeclaredKind::ServicePrincipal, self.service_principals(&ids).await?, next)
                 }
                 Stage::Relations(kind) => {
@@ -137,6 +137,9 @@ impl ConfigurationExport {
                     let next = match (items.is_empty(), kind) {
                         (false, _) => Stage::Rest(kind, rest),
                         (true, DeclaredKind::RoleDefinition) => Stage::Users(None),
+                        (true, DeclaredKind::TokenLifetimePolicy) => {
+                            Stage::Relations(DeclaredKind::RoleAssignment)
+                        }
                         (true, DeclaredKind::RoleAssignment) => {
                             Stage::Relations(DeclaredKind::AppRoleAssignment)
                         }
@@ -158,10 +161,25 @@ impl ConfigurationExport {
 
     async fn relations(&mut self, kind: DeclaredKind) -> Result<Vec<Item>, IdentityError> {
         match kind {
+            DeclaredKind::TokenLifetimePolicy => self.token_lifetime_policies().await,
             DeclaredKind::RoleAssignment => self.role_assignments().await,
             DeclaredKind::AppRoleAssignment => self.app_role_assignments().await,
             _ => self.permission_grants().await,
         }
+    }
+
+    async fn token_lifetime_policies(&mut self) -> Result<Vec<Item>, IdentityError> {
+        let mut items = Vec::new();
+        for policy in token_lifetimes::all(&mut self.tx, self.tenant.id).await? {
+            let applications = token_lifetimes::applications_of(&mut self.tx, policy.id).await?;
+            // A deleted application keeps its policy, but no file can speak of it.
+            let live = applications.into_iter().filter(|app_id| self.names.is_registered(*app_id));
+            let mut names: Vec<String> = live.map(|app_id| self.names.application(app_id)).collect();
+            names.sort();
+            let members = policies::declared(&policy, names);
+            items.push(Item { id: policy.id.to_string(), name: policy.properties.display_name, members });
+        }
+        Ok(items)
     }
 
     /// Adds kind and labels.

@@ -110,6 +110,11 @@ impl Names {
         Ok(())
     }
 
+    /// Whether there is such an application.
+    pub(super) fn is_registered(&self, id: AppId) -> bool {
+        self.applications.contains_key(&id)
+    }
+
     /// What an application is called in references.
     pub(super) fn application(&self, id: AppId) -> String {
         self.applications.get(&id).cloned().unwrap_or_else(|| id.to_string())

@@ -37,6 +37,8 @@ fn many() -> String {
              applications: [{{displayName: App {at}, owners: [u{at}@contoso.local]}},\n\
              \u{20} {{appId: 1000000{at}-0000-4000-8000-000000000000, displayName: Twice}}]\n\
              servicePrincipals: [{{application: App {at}}}]\n\
+             tokenLifetimePolicies: [{{displayName: Policy {at}, applications: [App {at}],\n\
+             \u{20} definition: ['{{\"TokenLifetimePolicy\":{{\"AccessTokenLifetime\":\"{at}:30:00\"}}}}']}}]\n\
              roleAssignments: [{{principal: App {at}, role: Role {at}}}]\n\
              appRoleAssignments: [{{principal: u{at}@contoso.local, resource: imaging-api}}]\n\
              oauth2PermissionGrants: [{{client: App {at}, resource: imaging-api, scope: Images.Use}}]\n"

@@ -1,6 +1,7 @@
 //! Declarations applied to directories, on every database.
 
 mod export;
+mod policies;
 mod relations;
 mod round_trip;
 

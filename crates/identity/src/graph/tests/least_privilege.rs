@@ -184,7 +184,9 @@ impl World {
         let given =
             json!({"principalId": self.keys["user"], "principalType": "User", "roleDefinitionId": role});
         let assignment = arm(admin, "roleAssignments", assignment, given).await;
-        self.keys.extend([("definition", definition), ("assignment of arm", assignment)]);
+        let body = json!({"displayName": "World", "definition": ["{\"TokenLifetimePolicy\":{}}"]});
+        let policy = make(admin, "/policies/tokenLifetimePolicies", body).await;
+        self.keys.extend([("definition", definition), ("assignment of arm", assignment), ("policy", policy)]);
         let templates = admin.get("/directoryRoleTemplates").await.json();
         let wanted = title(DirectoryRole::GlobalAdministrator);
         let is_wanted = |one: &&Value| one["displayName"] == *wanted;

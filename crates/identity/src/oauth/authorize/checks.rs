@@ -22,6 +22,7 @@ use crate::{
         tenant::TenantSegment,
         token::check_audience,
     },
+    token_lifetimes,
 };
 
 /// A request as it came: what pages carry from step to step, and what is checked anew at each.
@@ -140,6 +141,9 @@ impl Identity {
             if let Some(hint) = hint {
                 prompt = prompt.with_hint(hint, application.app_id)?;
             }
+            let app_id = application.app_id;
+            prompt.sign_in_age =
+                token_lifetimes::lifetimes(&mut tx, tenant.id, app_id, app_id).await?.sign_in_age();
             Ok(Request {
                 kind: asking.kind,
                 endpoint: asking.endpoint,

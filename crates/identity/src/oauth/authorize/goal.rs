@@ -18,6 +18,7 @@ use crate::{
         error::OAuthError,
     },
     sign_in::Moment,
+    token_lifetimes,
 };
 
 /// What travels with the person, sealed.
@@ -62,7 +63,7 @@ pub(in crate::oauth) enum OwnPage {
 #[derive(Debug)]
 pub(super) enum Goal {
     Client(Box<Request>),
-    Own(Own),
+    Own(Box<Own>),
 }
 
 /// A page of our own that can be shown once the person is known.
@@ -157,7 +158,7 @@ impl Identity {
     pub(super) async fn check_target(&self, target: &Target) -> Result<Goal, Refusal> {
         match target {
             Target::Client(asking) => Ok(Goal::Client(Box::new(self.check_authorization(asking).await?))),
-            Target::Own(page) => Ok(Goal::Own(self.check_own(page).await?)),
+            Target::Own(page) => Ok(Goal::Own(Box::new(self.check_own(page).await?))),
         }
     }
 
@@ -166,9 +167,13 @@ impl Identity {
         match &page {
             OwnPage::Device { user_code } => {
                 let (application, resource) = self.device_application(user_code).await?;
-                // The session alone lets no device in: the person says as whom.
-                let prompt = Prompt { select_account: true, ..Prompt::default() };
                 let (app_id, name) = (application.app_id, application.properties.display_name);
+                let tenant = self.tenant().await?.id;
+                let mut tx = self.0.db.read().await?;
+                let sign_in_age =
+                    token_lifetimes::lifetimes(&mut tx, tenant, app_id, app_id).await?.sign_in_age();
+                // The session alone lets no device in: the person says as whom.
+                let prompt = Prompt { select_account: true, sign_in_age, ..Prompt::default() };
                 Ok(Own { page, app_id, resource, name, prompt })
             }
             OwnPage::Applications | OwnPage::Sessions | OwnPage::SecurityInfo => {

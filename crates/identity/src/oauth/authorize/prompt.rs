@@ -4,7 +4,10 @@ use hilum_kernel::AppId;
 use serde_json::Value;
 
 use super::parameters::Parameters;
-use crate::oauth::{error::OAuthError, own_token::Hinted};
+use crate::{
+    oauth::{error::OAuthError, own_token::Hinted},
+    token_lifetimes::SignInAge,
+};
 
 /// How the person is asked.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word that was said or not")]
@@ -21,6 +24,8 @@ pub(super) struct Prompt {
     pub(super) sid: Option<String>,
     /// Whether the ID token has to say when the user signed in.
     pub(super) auth_time: bool,
+    /// How old the policies let a sign-in be.
+    pub(super) sign_in_age: SignInAge,
     /// What the client calls the only user it wants; one who is called each of these.
     pub(super) subjects: Vec<String>,
 }

@@ -239,7 +239,14 @@ impl Steps<'_> {
             .as_deref()
             .is_some_and(|hint| hint.contains('@') && !hint.eq_ignore_ascii_case(name));
         let other_session = prompt.sid.as_ref().is_some_and(|sid| *sid != live.session.sid.to_string());
-        !prompt.login && !other && !other_session && !prompt.is_too_old(live.session.proven_at_ms(), now_ms)
+        let session = &live.session;
+        // What tokens would say of the sign-in is what refreshing goes by, too.
+        let passed = prompt.sign_in_age.is_passed(session.amr, session.authenticated_at_ms, now_ms);
+        !prompt.login
+            && !other
+            && !other_session
+            && !passed
+            && !prompt.is_too_old(session.proven_at_ms(), now_ms)
     }
 
     async fn sign_in(&mut self, goal: &Goal, flow: Flow, form: &Form<'_>) -> Response {

@@ -18,21 +18,22 @@ pub(crate) async fn decide(
     client: AuthenticatedClient,
     (resource, caller): (&str, &Caller),
 ) -> Result<AppToken, OAuthError> {
-    let found =
-        sql::resource(&mut identity.0.db.read().await?, tenant.id, resource, client.principal()).await?;
+    let mut tx = identity.0.db.read().await?;
+    let found = sql::resource(&mut tx, tenant.id, resource, (client.app_id(), client.principal())).await?;
+    drop(tx);
     let found =
         found.filter(|found| found.enabled).ok_or_else(|| OAuthError::ResourceNotFound(quoted(resource)))?;
     if found.assignment_required && !found.assigned {
         return Err(OAuthError::NotAssigned(found.name));
     }
     Ok(AppToken {
+        times: identity.token_times(identity.0.clock.now(), &found.lifetimes, client.kind()),
         client,
         resource: found.app_id,
         audience: found.name,
         roles: found.roles,
         version: if found.token_version == 2 { Version::V2 } else { Version::V1 },
         uti: identity.random_text::<16>(),
-        times: identity.token_times(identity.0.clock.now()),
         bound_to: caller.key.clone(),
     })
 }

@@ -61,6 +61,9 @@ struct AnswerV2<'a> {
     token_type: &'a str,
     expires_in: i64,
     ext_expires_in: i64,
+    /// After how long the client does well to ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_in: Option<i64>,
     access_token: &'a str,
     #[serde(flatten)]
     user: UserMembers<'a>,
@@ -72,6 +75,8 @@ struct AnswerV1<'a> {
     token_type: &'a str,
     expires_in: String,
     ext_expires_in: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_in: Option<String>,
     expires_on: String,
     not_before: String,
     resource: &'a str,
@@ -146,6 +151,7 @@ fn success(endpoint: Endpoint, issued: &Issued) -> Response {
             token_type,
             expires_in: times.expires_in,
             ext_expires_in: times.expires_in,
+            refresh_in: times.refresh_in(),
             access_token: token,
             user,
         }),
@@ -153,6 +159,7 @@ fn success(endpoint: Endpoint, issued: &Issued) -> Response {
             token_type,
             expires_in: times.expires_in.to_string(),
             ext_expires_in: times.expires_in.to_string(),
+            refresh_in: times.refresh_in().map(|seconds| seconds.to_string()),
             expires_on: times.expires_at.to_string(),
             not_before: times.not_before.to_string(),
             resource: &issued.resource,

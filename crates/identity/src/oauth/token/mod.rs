@@ -15,9 +15,9 @@ mod user;
 #[cfg(test)]
 pub(super) mod on_behalf_of_tests;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
-mod user_tests;
+pub(crate) mod user_tests;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -126,8 +126,15 @@ impl Identity {
                 Ok(Issued { access_token, resource, times, bound, for_user: None })
             }
             Decision::ToUser(granted) => {
-                let Granted { token, id_token, refresh_token, refresh_token_expires_in, scope, client_info } =
-                    *granted;
+                let Granted {
+                    token,
+                    id_token,
+                    refresh_token,
+                    refresh_token_expires_in,
+                    scope,
+                    client_info,
+                    ..
+                } = *granted;
                 let (resource, times) = (token.audience.clone(), token.times);
                 let access_token = self.sign_for_user(tenant, token).await?;
                 let id_token = match id_token {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Identity, Tenant, User,
     oauth::{
+        authorize::Platform,
         client_authentication::{AuthenticatedClient, Presented, Wanted},
         dpop,
         error::OAuthError,
@@ -19,6 +20,7 @@ use crate::{
         tokens::IdExtras,
     },
     sessions::{self, ClientKind, RefreshToken, Session},
+    token_lifetimes::{self, Lifetimes},
     users,
 };
 
@@ -44,9 +46,15 @@ pub(super) async fn decide(
     let (Some(token), Some(session)) = (token, session.filter(|session| !session.revoked)) else {
         return Err(OAuthError::RefreshTokenInvalid);
     };
-    check(&session, &client, identity.0.clock.now_ms())?;
+    let now_ms = identity.0.clock.now_ms();
+    check(&session, &client)?;
     dpop::ensure_key(session.bound_to.as_deref(), caller.key.as_deref())?;
-    let user = user_of(&mut identity.0.db.read().await?, tenant.id, &session).await?;
+    let mut tx = identity.0.db.read().await?;
+    let app_id = client.app_id();
+    let lifetimes = token_lifetimes::lifetimes(&mut tx, tenant.id, app_id, app_id).await?;
+    check_life(&session, &lifetimes, now_ms)?;
+    let user = user_of(&mut tx, tenant.id, &session).await?;
+    drop(tx);
     // RFC 6749 §6: no word that its user did not authorise; the session keeps those for the next time.
     let authorised = Asked::parse(Endpoint::V2, Some(&session.scope), None)?;
     let mut asked = within(&authorised, endpoint, form)?;
@@ -68,20 +76,32 @@ pub(super) async fn decide(
 }
 
 /// RFC 6749 §6, §10.4: the token must have been issued to this client, which proves itself as before.
-fn check(session: &Session, client: &AuthenticatedClient, now_ms: i64) -> Result<(), OAuthError> {
+fn check(session: &Session, client: &AuthenticatedClient) -> Result<(), OAuthError> {
     if session.app_id != client.app_id() {
         return Err(OAuthError::GrantOfOtherClient);
     }
     if session.kind == ClientKind::Confidential && client.kind() == ClientKind::Public {
         return Err(OAuthError::PublicFlowsOff(client.app_id().to_string()));
     }
-    if session.expires_at_ms <= now_ms {
-        return Err(match session.ends_at_ms {
-            Some(_) => OAuthError::SpaSessionOver,
-            None => OAuthError::RefreshTokenInactive,
-        });
-    }
     Ok(())
+}
+
+/// The session must not be over: by what the policies say now, nor by what they said when its token was made.
+fn check_life(session: &Session, lifetimes: &Lifetimes, now_ms: i64) -> Result<(), OAuthError> {
+    let of_spa = session.platform == Some(Platform::Spa);
+    if session.kind == ClientKind::Public && !of_spa && !lifetimes.public_refresh_tokens() {
+        return Err(OAuthError::RefreshTokensOff);
+    }
+    let life = lifetimes.session(session.kind, session.amr);
+    if life.ends_at_ms(session.authenticated_at_ms) <= now_ms {
+        return Err(OAuthError::SignInTooOld);
+    }
+    let rested_out = session.rotated_at_ms().saturating_add(life.inactive_max_ms) <= now_ms;
+    match session.ends_at_ms {
+        Some(_) if session.expires_at_ms <= now_ms => Err(OAuthError::SpaSessionOver),
+        None if session.expires_at_ms <= now_ms || rested_out => Err(OAuthError::RefreshTokenInactive),
+        _ => Ok(()),
+    }
 }
 
 /// The session's user, who must still be there and enabled, and whose sessions nobody has ended.

@@ -20,9 +20,9 @@ use crate::{
         tenant::TenantSegment,
         tokens::{IdExtras, IdToken, UserToken, Version},
     },
-    sessions::{self, ClientKind, NewSession, RefreshToken, Rotation, SessionId},
+    sessions::{self, ClientKind, NewSession, RefreshToken, Rotation, SessionId, SessionLife},
     sign_in::{self, Moment, Outstanding},
-    users,
+    token_lifetimes, users,
 };
 
 /// A user, a client, and what is asked: everything a grant has to find out.
@@ -64,6 +64,8 @@ pub(crate) struct Granted {
     pub(crate) token: UserToken,
     pub(crate) id_token: Option<IdToken>,
     pub(super) refresh_token: Option<Secret<String>>,
+    /// How long the session goes on; nothing where the policies want none.
+    session_life: Option<SessionLife>,
     /// In seconds from now, where the session does not roll on (sheet §2.3).
     pub(super) refresh_token_expires_in: Option<i64>,
     pub(crate) scope: String,
@@ -149,16 +151,17 @@ impl Identity {
             amr: request.amr,
             // RFC 9449 §5: who does not prove itself could be robbed of it.
             bound_to: caller.key.clone().filter(|_| client.kind() == ClientKind::Public),
+            life: granted.session_life.unwrap_or(SessionLife { inactive_max_ms: 0, age_max_ms: None }),
         };
-        let ends_at_ms = match request.session_ends_at_ms {
-            None if request.platform == Some(Platform::Spa) => Some(now_ms + sessions::SPA_LIFE_MS),
-            known => known,
-        };
+        let ends_at_ms = request.session_ends_at_ms.or_else(|| session.ends_at_ms(now_ms));
+        // A session that is over when it begins is none.
+        let offline = request.asked.oidc.offline_access
+            && granted.session_life.is_some_and(|life| now_ms < life.ends_at_ms(request.authenticated_at_ms));
         let work = Work {
             tenant: tenant.id,
             step: request.step.clone(),
             session,
-            offline: request.asked.oidc.offline_access,
+            offline,
             at_ms: now_ms,
             issued: issued_event(&granted.token, caller),
             reused: reused_event(user, client, (&request.step, caller)),
@@ -211,7 +214,12 @@ impl Identity {
         let applications = [client.app_id(), found.resource.app_id];
         let asked_of = (user.id, request.amr);
         ensure_second_factor(&mut tx, tenant.id, asked_of, (&applications, Moment::Later)).await?;
+        let [client_id, resource_id] = applications;
+        let lifetimes = token_lifetimes::lifetimes(&mut tx, tenant.id, client_id, resource_id).await?;
         drop(tx);
+        let keeps = client.kind() == ClientKind::Confidential
+            || request.platform == Some(Platform::Spa)
+            || lifetimes.public_refresh_tokens();
         let now = self.0.clock.now();
         let version = |two| if two { Version::V2 } else { Version::V1 };
         let optional = delegation::optional_claims(&registered.properties, "idToken");
@@ -225,6 +233,7 @@ impl Identity {
             version: version(endpoint == Endpoint::V2),
             uti: self.random_text::<16>(),
             now_s: now.as_second(),
+            life_s: lifetimes.id_token_s(client.kind()),
             optional,
             authenticated_at_ms: request.authenticated_at_ms,
             amr: request.amr,
@@ -246,7 +255,7 @@ impl Identity {
             optional: delegation::optional_claims(&found.resource.properties, "accessToken"),
             version: version(found.resource.token_version == 2),
             uti: self.random_text::<16>(),
-            times: self.token_times(now),
+            times: self.token_times(now, &lifetimes, client.kind()),
             authenticated_at_ms: request.authenticated_at_ms,
             session: None,
             amr: request.amr,
@@ -259,6 +268,7 @@ impl Identity {
             token,
             id_token,
             refresh_token: None,
+            session_life: keeps.then(|| lifetimes.session(client.kind(), request.amr)),
             refresh_token_expires_in: None,
             client_info,
         })
@@ -297,14 +307,16 @@ async fn write(tx: &mut WriteTx, work: &Work) -> Result<Done, OAuthError> {
         Step::Begin | Step::Redeem(_) | Step::Rotate(_) => {}
     }
     let token = match &work.step {
-        Step::Rotate(token) => match sessions::rotate(tx, work.tenant, *token, work.at_ms).await? {
-            Rotation::Next(token) => Some(token),
-            Rotation::Over => return Ok(Done::Over),
-            Rotation::Reused => {
-                record(tx, work.at_ms, &work.reused).await?;
-                return Ok(Done::Reused);
+        Step::Rotate(token) => {
+            match sessions::rotate(tx, work.tenant, (*token, &work.session), work.at_ms).await? {
+                Rotation::Next(token) => Some(token),
+                Rotation::Over => return Ok(Done::Over),
+                Rotation::Reused => {
+                    record(tx, work.at_ms, &work.reused).await?;
+                    return Ok(Done::Reused);
+                }
             }
-        },
+        }
         Step::Begin | Step::Redeem(_) | Step::Code(_) if work.offline => {
             Some(sessions::start(tx, work.tenant, &work.session, work.at_ms).await?)
         }

@@ -16,7 +16,8 @@ use crate::{
 
 const DICOM: &str = "https://dicom.healthcareapis.azure.com";
 const READ: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read";
-const ALL_WORDS: &str = "https://dicom.healthcareapis.azure.com/Dicom.Read openid profile offline_access";
+pub(crate) const ALL_WORDS: &str =
+    "https://dicom.healthcareapis.azure.com/Dicom.Read openid profile offline_access";
 const ADA: &str = "ada@contoso.local";
 
 impl Fixture {
@@ -50,7 +51,7 @@ impl Fixture {
         self.identity.create_role_assignment(&actor(), new).await.unwrap();
     }
 
-    async fn password(&self, id: &str, scope: &str) -> Answer {
+    pub(crate) async fn password(&self, id: &str, scope: &str) -> Answer {
         self.v2(&[
             ("grant_type", "password"),
             ("client_id", id),
@@ -81,7 +82,7 @@ impl Fixture {
     }
 }
 
-fn refresh_token(answer: &Answer) -> String {
+pub(crate) fn refresh_token(answer: &Answer) -> String {
     answer.json()["refresh_token"].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
 }
 

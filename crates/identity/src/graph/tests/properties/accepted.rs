@@ -15,7 +15,7 @@ use crate::{
     AddIn, Api, AppRole, ApplicationProperties, ImplicitGrantSettings, KeyCredential, KeyValue, Links,
     OptionalClaim, OptionalClaims, ParentalControl, PermissionScope, PreAuthorizedApplication, PrincipalLock,
     RedirectUriSetting, Redirects, RequiredResourceAccess, ResourceAccess, SamlSettings,
-    ServicePrincipalDetails, UserDetails, Web, testing::fixtures,
+    ServicePrincipalDetails, TokenLifetimeProperties, UserDetails, Web, testing::fixtures,
 };
 
 /// What reads the bodies whose members are no type's.
@@ -73,6 +73,7 @@ fn every_member_of_the_types_has_a_row() {
     assert_rows("servicePrincipal", "", &members::<ServicePrincipalDetails>());
     assert_rows("servicePrincipal", "samlSingleSignOnSettings.", &members::<SamlSettings>());
     assert_rows("user", "", &members::<UserDetails>());
+    assert_rows("tokenLifetimePolicy", "", &members::<TokenLifetimeProperties>());
 }
 
 /// Texts that look like a property's name.

@@ -108,6 +108,11 @@ async fn grants_are_as_the_page_says() {
     try_section(Noun::Assignment).await;
 }
 
+#[tokio::test]
+async fn policies_are_as_the_page_says() {
+    try_section(Noun::TokenLifetimePolicy).await;
+}
+
 #[test]
 fn every_section_is_tried() {
     let sections: Vec<String> = page::sections().into_iter().map(|section| section.name).collect();

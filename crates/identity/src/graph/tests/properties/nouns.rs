@@ -11,6 +11,7 @@ use crate::{
     DICOM_APP_ID,
     oauth::tests::Answer,
     testing::{Fixture, NOW},
+    token_lifetime_definition,
 };
 
 const SAMPLES: &str = include_str!("samples.json");
@@ -29,6 +30,7 @@ pub(super) enum Noun {
     Group,
     Grant,
     Assignment,
+    TokenLifetimePolicy,
 }
 
 impl Noun {
@@ -41,6 +43,7 @@ impl Noun {
         Self::Group,
         Self::Grant,
         Self::Assignment,
+        Self::TokenLifetimePolicy,
     ];
 
     /// The heading on the page.
@@ -54,6 +57,7 @@ impl Noun {
             Self::Group => "group",
             Self::Grant => "oauth2PermissionGrant",
             Self::Assignment => "appRoleAssignment",
+            Self::TokenLifetimePolicy => "tokenLifetimePolicy",
         }
     }
 
@@ -240,6 +244,11 @@ impl<'f> Bench<'f> {
                 let body = json!({"displayName": "Readers", "mailNickname": "readers", "mailEnabled": false,
                     "securityEnabled": true});
                 ("/groups".to_owned(), body)
+            }
+            Noun::TokenLifetimePolicy => {
+                let definition = [token_lifetime_definition(Map::new())];
+                let body = json!({"displayName": "Shifts", "definition": definition});
+                ("/policies/tokenLifetimePolicies".to_owned(), body)
             }
             Noun::Grant | Noun::Assignment => {
                 let client = self.fixture.client("Client").await.principal.id.to_string();

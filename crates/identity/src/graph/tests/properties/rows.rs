@@ -18,6 +18,8 @@ const WRITTEN_ELSEWHERE: &[(Noun, &str)] = &[
     (Noun::ServicePrincipal, "keyCredentials"),
     (Noun::ServicePrincipal, "passwordCredentials"),
     (Noun::KeyCredential, "key"),
+    // One policy can be the organisation's: `token_lifetimes/tests.rs`.
+    (Noun::TokenLifetimePolicy, "isOrganizationDefault"),
 ];
 
 /// The rows of a section, on one database.

@@ -71,6 +71,56 @@ async fn a_sign_in_again_and_no_older_than_wanted() {
 }
 
 #[tokio::test]
+async fn a_policy_says_how_old_a_sign_in_may_be() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let (client, other) = (fixture.registered().await, fixture.registered().await);
+        for client in [&client, &other] {
+            fixture.consented_to_all(&client.id, &ada).await;
+        }
+        let definition = r#"{"TokenLifetimePolicy":{"MaxAgeSingleFactor":"1:00:00"}}"#;
+        let policy = serde_json::json!({"displayName": "an hour", "definition": [definition]});
+        let policy = policy.as_object().unwrap();
+        let policy = fixture.identity.create_token_lifetime_policy(&actor(), policy).await.unwrap();
+        let assigned =
+            fixture.identity.assign_token_lifetime_policy(&actor(), client.id.as_str(), policy.id).await;
+        assigned.unwrap();
+
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        let found = fields(&browser.sign_in(ADA, PASSWORD).await);
+        let tokens = fixture.redeem_web(&client, &found["code"]).await.json();
+        let silent = client.asking(WEB, &[("prompt", "none")]);
+        fixture.clock.advance(SignedDuration::from_secs(3599));
+        let found = fields(&browser.get(&silent).await);
+        let late = fixture.redeem_web(&client, &found["code"]).await.json();
+        assert!(late["refresh_token"].is_string(), "for a second: {late}");
+        let found = fields(&browser.get(&silent).await);
+        fixture.clock.advance(SignedDuration::from_secs(1));
+        let none = fixture.redeem_web(&client, &found["code"]).await.json();
+        assert!(none["access_token"].is_string() && none.get("refresh_token").is_none(), "{none}");
+        let fields_of_refresh = [
+            ("grant_type", "refresh_token"),
+            ("client_id", client.id.as_str()),
+            ("client_secret", client.secret.as_str()),
+            ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+        ];
+        assert_eq!(fixture.v2(&fields_of_refresh).await.code(), 70_043);
+        assert_eq!(fields(&browser.get(&silent).await)["error"], "login_required");
+        let page = browser.get(&client.asking(WEB, &[])).await;
+        assert!(page.text.contains("<h1>Sign in</h1>"), "{}", page.text);
+        // Others go by the session as before.
+        let page = browser.get(&other.asking(WEB, &[])).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        browser.get(&client.asking(WEB, &[])).await;
+        let found = fields(&browser.sign_in(ADA, PASSWORD).await);
+        let again = fixture.redeem_web(&client, &found["code"]).await.json();
+        assert!(again["refresh_token"].is_string(), "{again}");
+        assert!(fields(&browser.get(&silent).await).contains_key("code"));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_means_one_user_is_answered_for_no_other() {
     for fixture in fixtures().await {
         fixture.signer("ada", false).await;
