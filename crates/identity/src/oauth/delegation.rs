@@ -15,13 +15,15 @@ use super::{
     tokens::{Groups, Rights},
 };
 use crate::{
-    ApplicationProperties, ConsentKind, PermissionKind, PermissionScope, User, applications,
+    ApplicationProperties, ConsentKind, OptionalClaim, PermissionKind, PermissionScope, User, applications,
     directory_roles::{self, DirectoryRole},
     grants, seed, service_principals,
 };
 
 /// More groups than this do not go into a token (Entra: 200 in a JWT).
 const GROUPS_MAX: usize = 200;
+/// Further ones are passed over: there are not so many names.
+const OPTIONAL_CLAIMS_MAX: usize = 50;
 
 /// The client, as far as consent asks.
 #[derive(Debug, Clone, Copy)]
@@ -221,17 +223,21 @@ pub(crate) async fn rights(
         Vec::new()
     };
     let groups = if wants("SecurityGroup") || wants("All") {
-        let groups = sql::user_groups(tx, user.id).await?;
-        if groups.len() > GROUPS_MAX { Groups::TooMany } else { Groups::These(groups) }
+        Some(sql::user_groups(tx, user.id).await?)
+    } else if wants("ApplicationGroup") {
+        Some(sql::user_groups_assigned(tx, user.id, resource.principal).await?)
     } else {
-        Groups::Unwanted
+        None
     };
+    let groups = groups.map_or(Groups::Unwanted, |groups| {
+        if groups.len() > GROUPS_MAX { Groups::TooMany } else { Groups::These(groups) }
+    });
     Ok(Rights { roles, wids, groups })
 }
 
-/// The names in `optionalClaims.{list}` of a registration.
-pub(crate) fn optional_claims(properties: &ApplicationProperties, list: &str) -> Vec<String> {
+/// `optionalClaims.{list}` of a registration.
+pub(crate) fn optional_claims(properties: &ApplicationProperties, list: &str) -> Vec<OptionalClaim> {
     let Some(claims) = &properties.optional_claims else { return Vec::new() };
     let entries = if list == "idToken" { &claims.id_token } else { &claims.access_token };
-    entries.iter().map(|entry| entry.name.clone()).take(50).collect()
+    entries.iter().take(OPTIONAL_CLAIMS_MAX).cloned().collect()
 }

@@ -3,6 +3,7 @@
 mod account;
 mod authorize;
 mod browser;
+mod claims;
 mod client_authentication;
 mod consent;
 mod delegation;
@@ -31,6 +32,8 @@ pub(crate) mod token;
 mod tokens;
 mod userinfo;
 
+#[cfg(test)]
+mod claims_tests;
 #[cfg(test)]
 mod dpop_tests;
 #[cfg(test)]

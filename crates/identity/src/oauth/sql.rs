@@ -2,9 +2,10 @@
 //! two statements and no more. It only reads.
 
 use hilum_kernel::{AppId, GroupId, ObjectId, TenantId, UserId};
-use hilum_storage::db::{DbError, ReadTx, Sql};
+use hilum_storage::db::{DbError, ReadTx, Row, Sql};
 
-use crate::{ApplicationProperties, folded, token_lifetimes::Lifetimes};
+use super::delegation::optional_claims;
+use crate::{ApplicationProperties, OptionalClaim, folded, token_lifetimes::Lifetimes};
 
 /// The client, its principal and its secrets: a row per secret, or one without.
 const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.account_enabled,
@@ -15,7 +16,8 @@ const CLIENT: Sql = "SELECT a.object_id, a.public_client, a.disabled, p.id, p.ac
     WHERE a.app_id = $1 AND a.tenant_id = $2 LIMIT 200";
 
 /// The resource by name, and the roles that the client or a group of it was given there: a row per role, or one without;
-/// with the token lifetime policies of client ($4), resource and organisation.
+/// with the token lifetime policies of client ($4), resource and
+/// organisation; its document where that has a say about an application's token; and the client's, for Microsoft Graph.
 /// App roles come by groups the client is directly in, as in Entra; data roles by groups in groups, too, as in Azure.
 const RESOURCE: Sql = "WITH RECURSIVE member_of (id) AS (
         SELECT group_id FROM group_member WHERE member_id = $3
@@ -26,7 +28,10 @@ const RESOURCE: Sql = "WITH RECURSIVE member_of (id) AS (
             WHERE t.app_id = $4),
         (SELECT l.definition FROM token_lifetime_assignment t JOIN token_lifetime_policy l ON l.id = t.policy_id
             WHERE t.app_id = a.app_id),
-        (SELECT definition FROM token_lifetime_policy WHERE tenant_id = $1 AND organization_default = 1)
+        (SELECT definition FROM token_lifetime_policy WHERE tenant_id = $1 AND organization_default = 1),
+        CASE WHEN a.properties LIKE '%use_guid%' OR a.properties LIKE '%xms_cc%' THEN a.properties END,
+        CASE WHEN a.app_id = '00000003-0000-0000-c000-000000000000'
+            THEN (SELECT c.properties FROM application c WHERE c.app_id = $4) END
     FROM application_name n
     JOIN application a ON a.object_id = n.application_id
     JOIN service_principal p ON p.tenant_id = a.tenant_id AND p.app_id = a.app_id
@@ -78,9 +83,14 @@ const USER_GROUPS: Sql = "WITH RECURSIVE member_of (id) AS (
         UNION SELECT m.group_id FROM group_member m JOIN member_of o ON m.member_id = o.id)
     SELECT id FROM member_of ORDER BY id LIMIT 201";
 
+/// The groups that are assigned to an application and that the user is a member of.
+const USER_GROUPS_ASSIGNED: Sql = "SELECT DISTINCT g.principal_id FROM app_role_assignment g
+    JOIN group_member m ON m.group_id = g.principal_id
+    WHERE g.resource_id = $1 AND m.member_id = $2 ORDER BY g.principal_id LIMIT 201";
+
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] =
-    &[CLIENT, RESOURCE, USER_RESOURCE, GRANTED, USER_ROLES, USER_ASSIGNED, USER_GROUPS];
+    &[CLIENT, RESOURCE, USER_RESOURCE, GRANTED, USER_ROLES, USER_ASSIGNED, USER_GROUPS, USER_GROUPS_ASSIGNED];
 
 /// A client as the token endpoint sees it before it has proven anything.
 #[derive(Debug)]
@@ -149,6 +159,10 @@ pub(crate) struct Resource {
     /// The values of the roles, sorted.
     pub(crate) roles: Vec<String>,
     pub(crate) lifetimes: Lifetimes,
+    /// Optional claims of its registration, where there are any that count for applications.
+    pub(crate) optional: Vec<OptionalClaim>,
+    /// The client's name, if this is Microsoft Graph.
+    pub(crate) client_name: Option<String>,
 }
 
 pub(crate) async fn resource(
@@ -171,6 +185,11 @@ pub(crate) async fn resource(
                 assigned: false,
                 roles: Vec::new(),
                 lifetimes: Lifetimes::read(&row, [8, 9, 10])?,
+                optional: match document(&row, 11)? {
+                    Some(properties) => optional_claims(&properties, "accessToken"),
+                    None => Vec::new(),
+                },
+                client_name: document(&row, 12)?.map(|properties| properties.display_name),
             }),
         };
         known.assigned |= row.opt_text(6)?.is_some();
@@ -181,6 +200,12 @@ pub(crate) async fn resource(
         }
     }
     Ok(resource)
+}
+
+/// A registration, where the column has one.
+fn document(row: &Row, column: usize) -> Result<Option<ApplicationProperties>, DbError> {
+    let text = row.opt_text(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| DbError::Corrupt { column })).transpose()
 }
 
 /// A resource as a user's token needs it.
@@ -251,4 +276,13 @@ pub(crate) async fn user_is_assigned(
 
 pub(crate) async fn user_groups(tx: &mut ReadTx, user: UserId) -> Result<Vec<GroupId>, DbError> {
     tx.fetch_all(USER_GROUPS, &[user.into()]).await?.iter().map(|row| row.id(0)).collect()
+}
+
+pub(crate) async fn user_groups_assigned(
+    tx: &mut ReadTx,
+    user: UserId,
+    principal: ObjectId,
+) -> Result<Vec<GroupId>, DbError> {
+    let rows = tx.fetch_all(USER_GROUPS_ASSIGNED, &[principal.into(), user.into()]).await?;
+    rows.iter().map(|row| row.id(0)).collect()
 }

@@ -221,7 +221,7 @@ impl Identity {
         let mut tx = self.0.db.snapshot().await?;
         required(&mut tx, tenant, id).await?;
         let ids: Vec<AppId> = applications_of(&mut tx, id).await?;
-        Ok(applications::by_app_ids(&mut tx, tenant, &ids).await?)
+        applications::by_app_ids(&mut tx, tenant, &ids).await
     }
 
     /// The policy that is assigned to an application.

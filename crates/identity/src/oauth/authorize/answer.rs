@@ -111,7 +111,11 @@ impl Identity {
             },
         };
         let granted = self.decide_for_user(tenant, request.endpoint, &for_user, caller).await?;
-        let Granted { token, id_token, scope, .. } = granted;
+        let Granted { mut token, mut id_token, scope, .. } = granted;
+        token.rights.groups = std::mem::take(&mut token.rights.groups).in_url();
+        if let Some(id_token) = &mut id_token {
+            id_token.rights.groups = std::mem::take(&mut id_token.rights.groups).in_url();
+        }
         let mut at_hash = None;
         if request.response_type.token {
             let (times, event) = (token.times, issued_event(&token, caller));

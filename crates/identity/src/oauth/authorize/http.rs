@@ -24,7 +24,7 @@ use crate::{
         failure::failed,
         form::Form,
         scopes::Endpoint,
-        token::{Caller, wire},
+        token::{Caller, takes_challenges, wire},
     },
 };
 
@@ -131,6 +131,7 @@ fn caller(parameters: &Parameters, context: &RequestContext) -> Caller {
         correlation: correlation.unwrap_or(context.correlation),
         origin: None,
         key: None,
+        takes_challenges: takes_challenges(parameters.get("claims")),
     }
 }
 

@@ -13,7 +13,7 @@ use hilum_web::RequestContext;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use serde::Serialize;
 
-use super::{Caller, Issued, IssuedToUser};
+use super::{Caller, Issued, IssuedToUser, takes_challenges};
 use crate::{
     Identity,
     oauth::{
@@ -298,6 +298,7 @@ async fn receive(
         correlation: correlation_of(&form, uri.query()).unwrap_or(context.correlation),
         origin: origin(headers),
         key: None,
+        takes_challenges: takes_challenges(form.get("claims")),
     };
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = ShownKey::of(headers, uri);

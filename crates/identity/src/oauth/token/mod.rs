@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    claims::CLAIMS_CHALLENGE,
     client_authentication::{Presented, Wanted},
     dpop::ShownKey,
     error::{OAuthError, quoted},
@@ -71,6 +72,16 @@ pub(crate) struct Caller {
     pub(crate) origin: Option<String>,
     /// The thumbprint of the key that it proves to have (RFC 9449): what it gets is bound to that.
     pub(crate) key: Option<String>,
+    /// Whether the client said that it takes claims challenges (`xms_cc` in `claims`).
+    pub(crate) takes_challenges: bool,
+}
+
+/// Whether `claims` says so. What cannot be read says nothing: clients put much into it (sheet §1.8).
+pub(super) fn takes_challenges(claims: Option<&str>) -> bool {
+    let claims: Option<serde_json::Value> = claims.and_then(|text| serde_json::from_str(text).ok());
+    let values = claims.as_ref().and_then(|claims| claims.pointer("/access_token/xms_cc/values"));
+    let values = values.and_then(serde_json::Value::as_array);
+    values.is_some_and(|values| values.iter().any(|value| value == CLAIMS_CHALLENGE))
 }
 
 /// An issued token and what the answer says about it.
@@ -97,7 +108,7 @@ pub(crate) struct IssuedToUser {
 
 /// A decision to issue.
 enum Decision {
-    ToApplication(AppToken),
+    ToApplication(Box<AppToken>),
     /// Already written down, with its session.
     ToUser(Box<Granted>),
 }
@@ -122,7 +133,7 @@ impl Identity {
         match decision? {
             Decision::ToApplication(token) => {
                 let (resource, times) = (token.audience.clone(), token.times);
-                let access_token = self.sign(tenant, token).await?;
+                let access_token = self.sign(tenant, *token).await?;
                 Ok(Issued { access_token, resource, times, bound, for_user: None })
             }
             Decision::ToUser(granted) => {
@@ -181,7 +192,7 @@ impl Identity {
                 let client = authenticate(Wanted::Credential).await?;
                 let resource = application_resource(endpoint, form.get("scope"), form.get("resource"))?;
                 let token = client_credentials::decide(self, tenant, client, (&resource, caller)).await?;
-                return Ok(Decision::ToApplication(token));
+                return Ok(Decision::ToApplication(Box::new(token)));
             }
             Grant::Password => {
                 let client = authenticate(Wanted::CredentialOrPublic).await?;
@@ -334,7 +345,7 @@ impl Identity {
         let received = Received {
             form: Form::of(fields),
             authorization: None,
-            caller: Caller { address: None, correlation, origin: None, key: None },
+            caller: Caller { address: None, correlation, origin: None, key: None, takes_challenges: false },
             shown: ShownKey::default(),
         };
         let issued = self.redeem(endpoint, &tenant_id.to_string(), received).await;

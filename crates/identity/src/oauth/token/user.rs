@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Caller;
 use crate::{
-    Application, Identity, SignInAudience, Tenant, User,
+    Application, ApplicationProperties, Identity, SignInAudience, Tenant, User,
     authentication_methods::Amr,
     oauth::{
         authorize::{self, Platform, Redeemed, Redemption},
@@ -18,11 +18,13 @@ use crate::{
         error::OAuthError,
         scopes::{Asked, Endpoint, OidcWords},
         tenant::TenantSegment,
-        tokens::{IdExtras, IdToken, UserToken, Version},
+        tokens::{IdExtras, IdToken, Rights, UserToken, Version},
     },
+    seed,
     sessions::{self, ClientKind, NewSession, RefreshToken, Rotation, SessionId, SessionLife},
     sign_in::{self, Moment, Outstanding},
-    token_lifetimes, users,
+    token_lifetimes::{self, Lifetimes},
+    users,
 };
 
 /// A user, a client, and what is asked: everything a grant has to find out.
@@ -221,25 +223,8 @@ impl Identity {
             || request.platform == Some(Platform::Spa)
             || lifetimes.public_refresh_tokens();
         let now = self.0.clock.now();
-        let version = |two| if two { Version::V2 } else { Version::V1 };
-        let optional = delegation::optional_claims(&registered.properties, "idToken");
-        let wants_sid =
-            registered.properties.web.logout_url.is_some() || optional.iter().any(|name| name == "sid");
-        let sid = request.extras.sid.filter(|_| wants_sid);
-        let id_token = asked.oidc.openid.then(|| IdToken {
-            client: client.app_id(),
-            user: user.clone(),
-            oidc: asked.oidc,
-            version: version(endpoint == Endpoint::V2),
-            uti: self.random_text::<16>(),
-            now_s: now.as_second(),
-            life_s: lifetimes.id_token_s(client.kind()),
-            optional,
-            authenticated_at_ms: request.authenticated_at_ms,
-            amr: request.amr,
-            rights: client_rights,
-            extras: IdExtras { sid, ..request.extras.clone() },
-        });
+        let id_token =
+            self.id_token(request, &registered.properties, client_rights, (endpoint, &lifetimes, caller));
         let client_info = request.client_info.then(|| {
             let info = json!({ "uid": user.id.to_string(), "utid": tenant.id.to_string() });
             hilum_jose::base64url_encode(info.to_string())
@@ -253,7 +238,11 @@ impl Identity {
             rights,
             oidc: asked.oidc,
             optional: delegation::optional_claims(&found.resource.properties, "accessToken"),
-            version: version(found.resource.token_version == 2),
+            client_name: (found.resource.app_id == seed::GRAPH_APP_ID)
+                .then(|| registered.properties.display_name.clone()),
+            takes_challenges: caller.takes_challenges,
+            sid: request.extras.sid,
+            version: if found.resource.token_version == 2 { Version::V2 } else { Version::V1 },
             uti: self.random_text::<16>(),
             times: self.token_times(now, &lifetimes, client.kind()),
             authenticated_at_ms: request.authenticated_at_ms,
@@ -271,6 +260,38 @@ impl Identity {
             session_life: keeps.then(|| lifetimes.session(client.kind(), request.amr)),
             refresh_token_expires_in: None,
             client_info,
+        })
+    }
+
+    /// The ID token that goes along, where one was asked for.
+    fn id_token(
+        &self,
+        request: &ForUser,
+        registered: &ApplicationProperties,
+        rights: Rights,
+        (endpoint, lifetimes, caller): (Endpoint, &Lifetimes, &Caller),
+    ) -> Option<IdToken> {
+        if !request.asked.oidc.openid {
+            return None;
+        }
+        let optional = delegation::optional_claims(registered, "idToken");
+        let wants_sid =
+            registered.web.logout_url.is_some() || optional.iter().any(|claim| claim.name == "sid");
+        let sid = request.extras.sid.filter(|_| wants_sid);
+        Some(IdToken {
+            client: request.client.app_id(),
+            user: request.user.clone(),
+            oidc: request.asked.oidc,
+            version: if endpoint == Endpoint::V2 { Version::V2 } else { Version::V1 },
+            uti: self.random_text::<16>(),
+            now_s: self.0.clock.now().as_second(),
+            life_s: lifetimes.id_token_s(request.client.kind()),
+            optional,
+            address: caller.address,
+            authenticated_at_ms: request.authenticated_at_ms,
+            amr: request.amr,
+            rights,
+            extras: IdExtras { sid, ..request.extras.clone() },
         })
     }
 }

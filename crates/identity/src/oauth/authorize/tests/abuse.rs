@@ -280,11 +280,11 @@ async fn a_host_that_lies_changes_nothing() {
         &client.asking("https://evil.example/", &[]),
     ] {
         let honest = browser.get(path).await;
-        let lied = browser.visit(lying(Request::get(path)), String::new()).await;
-        assert_eq!(honest.status, lied.status);
-        assert!(!lied.text.contains("//evil.example") || path.contains("evil"), "{}", lied.text);
+        let deceived = browser.visit(lying(Request::get(path)), String::new()).await;
+        assert_eq!(honest.status, deceived.status);
+        assert!(!deceived.text.contains("//evil.example") || path.contains("evil"), "{}", deceived.text);
         if honest.status == 200 {
-            assert_eq!(honest.text, lied.text, "{path}");
+            assert_eq!(honest.text, deceived.text, "{path}");
         }
     }
     let posted = lying(Request::post("/contoso.local/oauth2/v2.0/authorize"))

@@ -339,6 +339,44 @@ async fn tokens_through_the_browser_where_the_registration_allows() {
     }
 }
 
+#[tokio::test]
+async fn an_address_holds_six_groups() {
+    for fixture in fixtures().await {
+        let ada = fixture.signer("ada", false).await;
+        let implicit = serde_json::json!({
+            "redirectUris": [WEB],
+            "implicitGrantSettings": { "enableIdTokenIssuance": true, "enableAccessTokenIssuance": true } });
+        let more = serde_json::json!({ "web": implicit, "groupMembershipClaims": "SecurityGroup" });
+        let client = fixture.registered_with(more).await;
+        fixture.consented_to_all(&client.id, &ada).await;
+        let mut browser = Browser::new(&fixture);
+        browser.get(&client.asking(WEB, &[])).await;
+        browser.sign_in(ADA, PASSWORD).await;
+        let session = fixture.as_admin_with_all_scopes().await;
+        for count in 1..=7 {
+            let group = serde_json::json!({"displayName": format!("Group {count}"), "mailEnabled": false,
+                "mailNickname": format!("group{count}"), "securityEnabled": true,
+                "members@odata.bind": [format!("https://localhost:8443/v1.0/users/{}", ada.id)]});
+            let made = session.post("/groups", group).await;
+            assert!(made.status.is_success(), "{}", made.text);
+            let asking = [("response_type", "id_token"), ("nonce", "n"), ("code_challenge", "")];
+            let found = fields(&browser.get(&client.asking(WEB, &asking)).await);
+            let id = verified(&fixture, &found["id_token"]).await;
+            let groups = id["groups"].as_array().map(Vec::len);
+            if count <= 6 {
+                assert_eq!((groups, id.get("hasgroups")), (Some(count), None), "{id}");
+            } else {
+                assert_eq!((groups, &id["hasgroups"]), (None, &true.into()), "{id}");
+                assert!(id.get("_claim_names").is_none(), "{id}");
+            }
+        }
+        // At the token endpoint there is room.
+        let found = fields(&browser.get(&client.asking(WEB, &[])).await);
+        let id = fixture.id_claims(&fixture.redeem_web(&client, &found["code"]).await).await;
+        assert_eq!(id["groups"].as_array().map(Vec::len), Some(7));
+    }
+}
+
 async fn verified(fixture: &Fixture, token: &str) -> Value {
     let jwt = hilum_jose::Jwt::parse(token).unwrap();
     let key = fixture.identity.find_key(jwt.header().kid.as_deref().unwrap()).await.unwrap().unwrap();

@@ -177,7 +177,13 @@ async fn an_administrators_right_is_checked_where_it_is_used() {
         let asking = Asking { kind, endpoint: Endpoint::V2, segment, parameters, pushed: false };
         let request = identity.check_authorization(&asking).await.unwrap();
         let page = shown(&identity.admin_question(&request, &live).await.unwrap());
-        let caller = Caller { address: None, correlation: context.correlation, origin: None, key: None };
+        let caller = Caller {
+            address: None,
+            correlation: context.correlation,
+            origin: None,
+            key: None,
+            takes_challenges: false,
+        };
         // The request has read who it is; now the sessions end.
         fixture.clock.advance(SignedDuration::from_secs(1));
         identity.revoke_sign_in_sessions(&actor(), ADMIN).await.unwrap();
