@@ -39,6 +39,7 @@ from msgraph.generated.models.required_resource_access import RequiredResourceAc
 from msgraph.generated.models.resource_access import ResourceAccess
 from msgraph.generated.models.service_principal import ServicePrincipal
 from msgraph.generated.models.spa_application import SpaApplication
+from msgraph.generated.models.token_lifetime_policy import TokenLifetimePolicy
 from msgraph.generated.models.user import User
 from msgraph.generated.models.web_application import WebApplication
 from msgraph.generated.service_principals.service_principals_request_builder import ServicePrincipalsRequestBuilder
@@ -382,6 +383,39 @@ def test_federated_credentials(graph):
     assert graph.wait(one.get()).subject == "repo:a/c"
     graph.wait(one.delete())
     assert graph.wait(all_of.get()).value == []
+
+
+def test_a_token_lifetime_policy_holds_from_the_next_token(admin, server):
+    app = new_application(admin)
+    principal = new_principal(admin, app)
+    one = admin.client.applications.by_application_id(app.id)
+    secret = admin.wait(one.add_password.post(AddPasswordPostRequestBody())).secret_text
+    client = Client(app.app_id, app.id, principal.id, secret)
+    policies = admin.client.policies.token_lifetime_policies
+    made = admin.wait(policies.post(TokenLifetimePolicy(
+        display_name=unique("Long shifts"), is_organization_default=False,
+        definition=['{"TokenLifetimePolicy":{"Version":1,"AccessTokenLifetime":"4:00:00"}}'])))
+    graph_id = f"https://graph.microsoft.com/v1.0/policies/tokenLifetimePolicies/{made.id}"
+    admin.wait(one.token_lifetime_policies.ref.post(ReferenceCreate(odata_id=graph_id)))
+    assert [found.id for found in admin.wait(one.token_lifetime_policies.get()).value] == [made.id]
+    token = server.ask_token(client).json()
+    assert (token["expires_in"], token["refresh_in"]) == (14399, 7199)
+    # azure-identity asks again when `refresh_in` has passed.
+    info = secret_credential(server, client).get_token_info("https://dicom.healthcareapis.azure.com/.default")
+    assert 14300 < info.expires_on - time.time() <= 14400
+    assert 7100 < info.refresh_on - time.time() <= 7200
+
+    policy = policies.by_token_lifetime_policy_id(made.id)
+    admin.wait(policy.patch(TokenLifetimePolicy(
+        definition=['{"TokenLifetimePolicy":{"Version":1,"AccessTokenLifetime":"0.00:10:00"}}'])))
+    assert server.ask_token(client).json()["expires_in"] == 599
+    status, code, _ = refused(admin, policy.patch(TokenLifetimePolicy(
+        definition=['{"TokenLifetimePolicy":{"Version":1,"AccessTokenLifetime":"0.00:09:59"}}'])))
+    assert (status, code) == (400, "Request_BadRequest")
+    admin.wait(one.token_lifetime_policies.by_token_lifetime_policy_id(made.id).ref.delete())
+    assert server.ask_token(client).json()["expires_in"] >= 3599
+    admin.wait(policy.delete())
+    assert made.id not in [found.id for found in admin.wait(policies.get()).value]
 
 
 # --- service principals, owners, grants -------------------------------------------------------------------------------
