@@ -1,14 +1,14 @@
-//! Whose turn it is to hash a password, and the memory it is done in.
+//! Whose turn it is to hash a password, and the memory and the thread it is done on.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use argon2::{Block, Params};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::IdentityError;
 
@@ -18,6 +18,13 @@ const WAIT: Duration = Duration::from_secs(10);
 const TURNS_MAX: usize = 8;
 /// What is kept for the next ones, 19 MiB each.
 const SPARE_MAX: usize = 2;
+
+/// How willingly hashes give their core away (nice(2)): the least that lets a waiting request go first at once, and leaves
+/// sign-ins a share of a core that is busy with nothing but tokens.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+/// Hashing needs little stack: its memory is on the heap.
+const STACK_BYTES: usize = 256 * 1024;
 
 /// What Argon2id fills: 19 MiB with the parameters in use.
 type Memory = Vec<Block>;
@@ -87,9 +94,44 @@ impl Turn {
             }
             outcome
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| IdentityError::Interrupted)
+        let (reply, outcome) = oneshot::channel();
+        // Nobody may have waited for it.
+        let work = move || drop(reply.send(work()));
+        aside(work).map_err(|_| IdentityError::Interrupted)?;
+        outcome.await.map_err(|_| IdentityError::Interrupted)
     }
 }
+
+/// Runs work on a thread of its own that stands back. A thread cannot take back that it is nice, so it must not be one
+/// that others use afterwards; starting it is nothing beside what it does.
+fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name("hash".to_owned()).stack_size(STACK_BYTES);
+    thread
+        .spawn(move || {
+            stand_back();
+            work();
+        })
+        .map(drop)
+}
+
+/// Threads have a niceness of their own on Linux (setpriority(2), "C library/kernel differences"). Without it a hash takes its
+/// turn like everything else.
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    let own = Some(rustix::thread::gettid());
+    // Who runs the server with less priority than that means it.
+    let done = match rustix::process::getpriority_process(own) {
+        Ok(niceness) if niceness >= NICENESS => Ok(()),
+        Ok(_) => rustix::process::setpriority_process(own, NICENESS),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "hashing cannot stand back");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn stand_back() {}
 
 #[cfg(test)]
 mod tests {
@@ -103,5 +145,23 @@ mod tests {
         let first = turn.run(address).await.unwrap();
         assert_eq!(turn.run(address).await.unwrap(), first);
         assert_eq!(pool.spare.lock().unwrap().len(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_stands_back_and_nothing_else_does() {
+        let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let own = niceness();
+        let turn = HashingPool::default().turn().await.unwrap();
+        let hashing = turn.run(move |_| niceness()).await.unwrap();
+        assert_eq!(hashing, NICENESS.max(own));
+        assert_eq!(tokio::task::spawn_blocking(niceness).await.unwrap(), own);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told() {
+        let turn = HashingPool::default().turn().await.unwrap();
+        let outcome = turn.run(|_| assert!(std::hint::black_box(false))).await;
+        assert!(matches!(outcome, Err(IdentityError::Interrupted)));
     }
 }
