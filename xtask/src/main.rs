@@ -34,7 +34,8 @@ Usage: cargo xtask <chore> [options]
        [--fuzz-seconds N]                   seconds for each fuzz target (20)
   lint                                      formatting, clippy with warnings denied, cargo-deny
   fuzz [--seconds N] [target…]              run the fuzz targets for a bounded time each
-  bench [growth|corpus] [options]           build with optimisation and measure, beside Orthanc if it is installed
+  bench [growth|directory|sign-in|corpus]   build with optimisation and measure, beside Orthanc or npm's oidc-provider
+        [options]                           if they are installed
   docs                                      API documentation and the book (target/doc, target/book)
   services                                  start PostgreSQL, Azurite and moto, print their URLs, wait for Ctrl-C
 ";

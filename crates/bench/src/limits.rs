@@ -131,6 +131,7 @@ fn nginx(folder: &Path, threads: usize, over_tls: bool) -> Result<f64> {
         host: "localhost".to_owned(),
         tls,
         authorization: None,
+        from: None,
     };
     while process.runs() && std::net::TcpStream::connect(target.address).is_err() {
         std::thread::sleep(Duration::from_millis(20));

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hilum_bench::{
-    DirectoryOptions, GrowthOptions, RunOptions, ServerKind,
+    DirectoryOptions, GrowthOptions, RunOptions, ServerKind, SignInOptions,
     corpus::{self, Corpus},
 };
 
@@ -65,6 +65,36 @@ enum Command {
         /// A folder whose filled data directory is used again; it is filled when there is none.
         #[arg(long)]
         keep: Option<PathBuf>,
+        /// The command under test.
+        #[arg(long, default_value = "target/release/hilum")]
+        hilum: PathBuf,
+        /// Where the data are kept during the run.
+        #[arg(long, default_value = "target/bench-data")]
+        data: PathBuf,
+        /// Where reports are kept.
+        #[arg(long, default_value = "bench-results")]
+        results: PathBuf,
+    },
+    /// Measures the grants on one core beside npm's oidc-provider, a storm of guesses, and many live refresh tokens.
+    SignIn {
+        /// Rounds of each row.
+        #[arg(long, default_value_t = 3)]
+        rounds: u64,
+        /// Seconds of each round.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Live refresh tokens; 0 leaves them out.
+        #[arg(long, default_value_t = 100_000)]
+        live_tokens: u64,
+        /// Only rows whose title contains this.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// The folder of the Node clients, which have oidc-provider.
+        #[arg(long, default_value = "clients/node")]
+        peer: PathBuf,
+        /// Hilum alone.
+        #[arg(long)]
+        alone: bool,
         /// The command under test.
         #[arg(long, default_value = "target/release/hilum")]
         hilum: PathBuf,
@@ -198,6 +228,18 @@ fn act(command: Command) -> Result<()> {
                 hilum,
                 data,
                 keep,
+                results,
+            })?;
+        }
+        Command::SignIn { rounds, seconds, live_tokens, only, peer, alone, hilum, data, results } => {
+            hilum_bench::sign_in(&SignInOptions {
+                rounds: rounds.max(1),
+                duration: Duration::from_secs(seconds.max(1)),
+                live_tokens,
+                only,
+                peer: (!alone).then_some(peer),
+                hilum,
+                data,
                 results,
             })?;
         }

@@ -1,5 +1,7 @@
 //! One kept-alive HTTP/1.1 connection, plain or with TLS; opened again where the server closed it.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 
@@ -45,9 +47,8 @@ impl Connection {
     /// Connects.
     pub(crate) async fn open(target: &Target) -> Result<Self> {
         let host = HeaderValue::from_str(&target.host).context("the host name is no header value")?;
-        let stream = TcpStream::connect(target.address)
-            .await
-            .with_context(|| format!("cannot connect to {}", target.address))?;
+        let stream =
+            connect(target).await.with_context(|| format!("cannot connect to {}", target.address))?;
         stream.set_nodelay(true)?;
         let (sender, driver) = match &target.tls {
             None => handshake(stream).await?,
@@ -118,6 +119,13 @@ impl Connection {
         self.driver = fresh.driver;
         Ok(())
     }
+}
+
+async fn connect(target: &Target) -> std::io::Result<TcpStream> {
+    let Some(from) = target.from else { return TcpStream::connect(target.address).await };
+    let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(target.address).await
 }
 
 async fn handshake<S>(stream: S) -> Result<(SendRequest<Payload>, JoinSet<()>)>

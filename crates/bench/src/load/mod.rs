@@ -4,6 +4,7 @@
 //! (see [`Target::fetch`]), so that it costs the measured server nothing.
 
 mod connection;
+mod conversation;
 mod request;
 mod tls;
 
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use futures::future::join_all;
 
 pub(crate) use connection::{Answer, Connection};
+pub(crate) use conversation::{Conversation, converse};
 pub(crate) use request::{Payload, Request};
 pub(crate) use tls::trusting;
 
@@ -38,6 +40,8 @@ pub(crate) struct Target {
     pub(crate) tls: Option<std::sync::Arc<rustls::ClientConfig>>,
     /// The `Authorization` header's value.
     pub(crate) authorization: Option<http::HeaderValue>,
+    /// The address of this machine to connect from; whatever the system chooses by default.
+    pub(crate) from: Option<std::net::IpAddr>,
 }
 
 impl Target {

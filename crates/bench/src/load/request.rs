@@ -52,7 +52,8 @@ impl Request {
         self
     }
 
-    fn header(mut self, name: HeaderName, value: &str) -> Self {
+    /// The same with a header; one whose value cannot be sent is left out.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }

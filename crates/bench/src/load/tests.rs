@@ -35,7 +35,7 @@ fn serve(stream: TcpStream) {
     }
 }
 
-fn target() -> Target {
+pub(super) fn target() -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -43,7 +43,7 @@ fn target() -> Target {
             std::thread::spawn(move || serve(stream.unwrap()));
         }
     });
-    Target { address, host: "localhost".into(), tls: None, authorization: None }
+    Target { address, host: "localhost".into(), tls: None, authorization: None, from: None }
 }
 
 fn shape(concurrency: usize, threads: usize) -> Shape {

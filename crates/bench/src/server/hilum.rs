@@ -52,7 +52,7 @@ pub(super) fn start(binary: &Path, folder: &Path, transport: Transport) -> Resul
 }
 
 /// A service client that may read and write, as in the article on registering one.
-fn register(binary: &Path, data: &str) -> Result<Client> {
+pub(crate) fn register(binary: &Path, data: &str) -> Result<Client> {
     let client = new_client(binary, data, "bench")?;
     output(
         binary,
@@ -63,7 +63,7 @@ fn register(binary: &Path, data: &str) -> Result<Client> {
 }
 
 /// A service client that may manage the directory: permissions of Microsoft Graph, with administrator's consent.
-pub(super) fn register_manager(binary: &Path, data: &str, name: &str) -> Result<Client> {
+pub(crate) fn register_manager(binary: &Path, data: &str, name: &str) -> Result<Client> {
     let client = new_client(binary, data, name)?;
     let mut add =
         vec!["app", "permission", "add", "--id", &client.id, "--api", GRAPH_APP_ID, "--api-permissions"];

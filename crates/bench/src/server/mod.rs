@@ -19,7 +19,7 @@ use http::{HeaderValue, StatusCode};
 use tempfile::TempDir;
 
 use crate::load::{self, Answer, Request, Target};
-pub(crate) use hilum::output;
+pub(crate) use hilum::{output, register, register_manager};
 pub(crate) use process::{Process, free_port};
 
 /// How long a server may take to get ready; the index of a million instances is opened in this time too.
@@ -29,7 +29,7 @@ const READY_TIMEOUT: Duration = Duration::from_mins(2);
 const SCOPE: &str = "https%3A%2F%2Fdicom.healthcareapis.azure.com%2F.default";
 
 /// The same for the directory.
-const GRAPH_SCOPE: &str = "https%3A%2F%2Fgraph.microsoft.com%2F.default";
+pub(crate) const GRAPH_SCOPE: &str = "https%3A%2F%2Fgraph.microsoft.com%2F.default";
 
 /// Which server, and over what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
@@ -55,13 +55,17 @@ impl fmt::Display for ServerKind {
 /// Credentials of the benchmark's own service client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    tenant: String,
-    id: String,
-    secret: Secret<String>,
+    /// The tenant's ID.
+    pub(crate) tenant: String,
+    /// The client's ID.
+    pub(crate) id: String,
+    /// Its secret.
+    pub(crate) secret: Secret<String>,
 }
 
 impl Client {
-    fn token_request(&self, scope: &str) -> Request {
+    /// The request for a token by the client credentials grant; the scope is percent-encoded.
+    pub(crate) fn token_request(&self, scope: &str) -> Request {
         let Self { tenant, id, secret } = self;
         let secret =
             percent_encoding::utf8_percent_encode(secret.expose(), percent_encoding::NON_ALPHANUMERIC);
@@ -118,6 +122,7 @@ impl Server {
             host: endpoint.host.clone(),
             tls: endpoint.ca.as_deref().map(load::trusting).transpose()?,
             authorization: None,
+            from: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let log = folder.join("server.log");
@@ -161,7 +166,7 @@ impl Server {
 
     /// The server for a client of its own that may manage the directory; registers it in the data directory.
     pub(crate) fn as_manager(&self, hilum: &Path, data: &str, name: &str) -> Result<Target> {
-        let client = hilum::register_manager(hilum, data, name)?;
+        let client = register_manager(hilum, data, name)?;
         let authorization = Some(self.token(client.token_request(GRAPH_SCOPE))?);
         Ok(Target { authorization, ..self.target.clone() })
     }
@@ -172,14 +177,7 @@ impl Server {
     }
 
     fn token(&self, request: Request) -> Result<HeaderValue> {
-        let answer = self.fetch(request)?;
-        ensure!(answer.status == StatusCode::OK, "no token: {}: {}", answer.status, answer.excerpt());
-        let body: serde_json::Value =
-            serde_json::from_slice(&answer.body).context("the token answer is no JSON")?;
-        let token = body.get("access_token").and_then(|token| token.as_str()).context("no access_token")?;
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
-        value.set_sensitive(true);
-        Ok(value)
+        bearer(&self.fetch(request)?)
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
@@ -203,4 +201,15 @@ impl Server {
         let lines: Vec<&str> = log.lines().rev().take(15).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// The `Authorization` header's value for the token in an answer.
+pub(crate) fn bearer(answer: &Answer) -> Result<HeaderValue> {
+    ensure!(answer.status == StatusCode::OK, "no token: {}: {}", answer.status, answer.excerpt());
+    let body: serde_json::Value =
+        serde_json::from_slice(&answer.body).context("the token answer is no JSON")?;
+    let token = body.get("access_token").and_then(|token| token.as_str()).context("no access_token")?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
