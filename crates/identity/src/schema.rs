@@ -57,6 +57,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         Migration { number: 67, name: "browser_session_idp", sql: browser_sessions::SCHEMA_IDP },
         Migration { number: 68, name: "refresh_session_idp", sql: sessions::SCHEMA_IDP },
         Migration { number: 69, name: "refresh_session_key", sql: sessions::SCHEMA_KEY },
+        Migration { number: 70, name: "device_code_idp", sql: oauth::DEVICE_SCHEMA_IDP },
         Migration { number: 75, name: "token_lifetime_policy", sql: token_lifetimes::SCHEMA },
     ],
 };

@@ -58,7 +58,7 @@ use crate::Identity;
 pub(crate) use authorize::{Platform, SCHEMA as CODE_SCHEMA};
 pub(crate) use device::{
     SCHEMA as DEVICE_SCHEMA, SCHEMA_AMR as DEVICE_SCHEMA_AMR, SCHEMA_CLIENTS as DEVICE_SCHEMA_CLIENTS,
-    SCHEMA_NETWORKS as DEVICE_SCHEMA_NETWORKS,
+    SCHEMA_IDP as DEVICE_SCHEMA_IDP, SCHEMA_NETWORKS as DEVICE_SCHEMA_NETWORKS,
 };
 pub use openapi::openapi;
 pub(crate) use throttle::{Throttle, network};

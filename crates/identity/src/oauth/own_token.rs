@@ -18,7 +18,7 @@ const PROVENANCE_PURPOSE: &str = "access token provenance";
 
 /// What a user's access token says to us alone, sealed in `aio`, where Entra's tokens keep what is no resource's business:
 /// how it came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Provenance {
     /// When the user signed in.
     #[serde(rename = "a")]
@@ -26,9 +26,12 @@ pub(super) struct Provenance {
     /// What the user proved then.
     #[serde(rename = "m")]
     pub(super) amr: Amr,
-    /// The session of the refresh token that it was issued with, if there was one.
+    /// The session that it was issued in: that of its refresh token, or of the code that it came of.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
     pub(super) session: Option<SessionId>,
+    /// The issuer that vouched for the user, if it was not this one.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none", default)]
+    pub(super) idp: Option<String>,
 }
 
 /// Whom an ID token of ours is about.
@@ -64,8 +67,8 @@ impl Identity {
     }
 
     /// `aio`.
-    pub(super) fn sealed_provenance(&self, provenance: Provenance) -> Result<String, OAuthError> {
-        self.seal(PROVENANCE_PURPOSE, &provenance)
+    pub(super) fn sealed_provenance(&self, provenance: &Provenance) -> Result<String, OAuthError> {
+        self.seal(PROVENANCE_PURPOSE, provenance)
     }
 
     /// How a user's access token came about.

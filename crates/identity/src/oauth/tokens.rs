@@ -74,7 +74,7 @@ pub(crate) struct UserToken {
     pub(crate) uti: String,
     pub(crate) times: Times,
     pub(crate) authenticated_at_ms: i64,
-    /// The session of the refresh token that goes along with it.
+    /// The session that it belongs to: that of its refresh token, or of the code that it comes of.
     pub(crate) session: Option<SessionId>,
     pub(crate) amr: Amr,
     /// The issuer that vouched for the user, if it was not this one.
@@ -211,8 +211,9 @@ impl Identity {
             authenticated_at_ms: token.authenticated_at_ms,
             amr: token.amr,
             session: token.session,
+            idp: token.idp.clone(),
         };
-        let aio = self.sealed_provenance(provenance)?;
+        let aio = self.sealed_provenance(&provenance)?;
         let claims = move || {
             let mut claims = claims::user_claims(&token, &place);
             claims::put(&mut claims, [("aio", json!(aio))]);

@@ -29,6 +29,8 @@ pub(crate) use sql::{
 
 /// A single page's session ends a day after its code was redeemed, however often it is used (sheet §2.7).
 const SPA_LIFE_MS: i64 = 24 * 3600 * 1000;
+/// No policy lets access tokens hold for longer than a day.
+const ENDED_MEMORY_MS: i64 = 25 * 3600 * 1000;
 /// How long the predecessor of a token holds: clients that authenticate are harder to rob.
 const GRACE_CONFIDENTIAL_MS: i64 = 60_000;
 const GRACE_PUBLIC_MS: i64 = 30_000;
@@ -236,6 +238,20 @@ pub(crate) async fn start(
     sql::insert(tx, tenant, new, (at_ms, expires_at_ms, ends_at_ms)).await?;
     sql::purge(tx, (new.user, new.app_id), at_ms).await?;
     Ok(RefreshToken { session: new.id, generation: 0 })
+}
+
+/// Ends a session, also one that never had a refresh token: that it is over is remembered for as long as its access tokens may
+/// hold.
+pub(crate) async fn end(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    session: &NewSession,
+    at_ms: i64,
+) -> Result<(), DbError> {
+    if !revoke(tx, session.id, at_ms).await? {
+        sql::insert_ended(tx, tenant, session, (at_ms, at_ms + ENDED_MEMORY_MS)).await?;
+    }
+    Ok(())
 }
 
 /// Uses a token: moves its session on, or ends it. `now` is what the session would be if it began now.

@@ -35,6 +35,10 @@ const BY_ID: Sql =
 const INSERT: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
     authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, platform, ends_at_ms, amr, idp, bound_to)
     VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$11,$12,$13,$14)";
+/// Nothing where the session is there already.
+const INSERT_ENDED: Sql = "INSERT INTO refresh_session (id, tenant_id, user_id, app_id, confidential, scope,
+    authenticated_at_ms, generation, rotated_at_ms, expires_at_ms, amr, revoked_at_ms)
+    VALUES ($1,$2,$3,$4,$5,$6,$7,0,$8,$9,$10,$8) ON CONFLICT DO NOTHING";
 const ROTATE: Sql = "UPDATE refresh_session SET generation = generation + 1, rotated_at_ms = $3,
     expires_at_ms = COALESCE(ends_at_ms, $4)
     WHERE id = $1 AND generation = $2 AND revoked_at_ms IS NULL";
@@ -54,7 +58,7 @@ const PURGE_OLDEST: Sql = "DELETE FROM refresh_session WHERE id IN (SELECT id FR
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[Sql] =
-    &[BY_ID, INSERT, ROTATE, REVOKE, PURGE, PURGE_OLDEST, OF_USER, REVOKE_OF_APPLICATION];
+    &[BY_ID, INSERT, INSERT_ENDED, ROTATE, REVOKE, PURGE, PURGE_OLDEST, OF_USER, REVOKE_OF_APPLICATION];
 
 pub(crate) async fn by_id(
     tx: &mut ReadTx,
@@ -87,6 +91,28 @@ pub(crate) async fn insert(
         new.bound_to.clone().into(),
     ];
     tx.execute(INSERT, &row).await.map(drop)
+}
+
+/// Writes down that a session is over that was never written down.
+pub(crate) async fn insert_ended(
+    tx: &mut WriteTx,
+    tenant: TenantId,
+    ended: &NewSession,
+    (at_ms, expires_at_ms): (i64, i64),
+) -> Result<(), DbError> {
+    let row = [
+        ended.id.to_string().into(),
+        tenant.into(),
+        ended.user.into(),
+        ended.app_id.into(),
+        (ended.kind == ClientKind::Confidential).into(),
+        (&ended.scope).into(),
+        ended.authenticated_at_ms.into(),
+        at_ms.into(),
+        expires_at_ms.into(),
+        ended.amr.text().into(),
+    ];
+    tx.execute(INSERT_ENDED, &row).await.map(drop)
 }
 
 /// Whether the session was at this generation, and has moved on.

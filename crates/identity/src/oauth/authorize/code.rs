@@ -7,12 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{pkce::Challenge, redirect_uri::Platform, sql};
-use crate::{
-    Identity,
-    authentication_methods::Amr,
-    oauth::error::OAuthError,
-    sessions::{self, SessionId},
-};
+use crate::{Identity, authentication_methods::Amr, oauth::error::OAuthError, sessions::SessionId};
 
 /// RFC 6749 §4.1.2 allows ten minutes; clients redeem within seconds.
 const LIFE_MS: i64 = 300_000;
@@ -91,8 +86,8 @@ pub(crate) struct Redemption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redeemed {
     Now,
-    /// It was redeemed before; what it gave then is withdrawn now.
-    Before,
+    /// It was redeemed before, and began this session.
+    Before(Option<SessionId>),
 }
 
 impl Identity {
@@ -130,19 +125,16 @@ pub(crate) async fn redeem_once(
     sql::redeem(tx, (&hash, expires_at_ms + MEMORY_MS), None, at_ms).await
 }
 
-/// Redeems a code that begins `session`. RFC 6749 §4.1.2, RFC 9700 §2.1.1: a code that comes twice was stolen, once or twice;
-/// what it gave is withdrawn.
+/// Redeems a code that begins `session`, with refresh tokens or without. RFC 6749 §4.1.2, RFC 9700 §2.1.1: a code that comes
+/// twice was stolen, once or twice; what it gave is to be withdrawn.
 pub(crate) async fn redeem(
     tx: &mut WriteTx,
     redemption: &Redemption,
-    session: Option<SessionId>,
+    session: SessionId,
     at_ms: i64,
 ) -> Result<Redeemed, DbError> {
-    if sql::redeem(tx, (&redemption.hash, redemption.expires_at_ms), session, at_ms).await? {
+    if sql::redeem(tx, (&redemption.hash, redemption.expires_at_ms), Some(session), at_ms).await? {
         return Ok(Redeemed::Now);
     }
-    if let Some(session) = sql::session_of(tx, &redemption.hash).await? {
-        sessions::revoke(tx, session, at_ms).await?;
-    }
-    Ok(Redeemed::Before)
+    Ok(Redeemed::Before(sql::session_of(tx, &redemption.hash).await?))
 }

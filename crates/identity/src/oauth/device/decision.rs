@@ -57,6 +57,7 @@ pub(super) struct Person {
     pub(super) user: UserId,
     pub(super) authenticated_at_ms: i64,
     pub(super) amr: Amr,
+    pub(super) idp: Option<String>,
     pub(super) shown: Shown,
 }
 
@@ -66,6 +67,7 @@ struct Input {
     user: UserId,
     authenticated_at_ms: i64,
     amr: Amr,
+    idp: Option<String>,
     shown: Shown,
     answer: Answer,
     origin: Origin,
@@ -136,7 +138,7 @@ impl Identity {
     pub(super) async fn decide_device(
         &self,
         waiting: &Waiting,
-        Person { user, authenticated_at_ms, amr, shown }: &Person,
+        Person { user, authenticated_at_ms, amr, idp, shown }: &Person,
         answer: Answer,
         origin: Origin,
     ) -> Result<Decided, OAuthError> {
@@ -147,6 +149,7 @@ impl Identity {
             user: *user,
             authenticated_at_ms: *authenticated_at_ms,
             amr: *amr,
+            idp: idp.clone(),
             shown: shown.clone(),
             answer,
             origin,
@@ -181,8 +184,9 @@ async fn decide(tx: &mut WriteTx, tenant: &Tenant, input: &Input) -> Result<Deci
         user: input.user,
         at_ms: input.authenticated_at_ms,
         amr: input.amr,
+        idp: input.idp.clone(),
     });
-    if !sql::decide(tx, input.code, approved, input.at_ms).await? {
+    if !sql::decide(tx, input.code, approved.as_ref(), input.at_ms).await? {
         return Ok(Decided::TooLate);
     }
     let actor = actor_of(&user, input.origin);

@@ -247,7 +247,8 @@ async fn decide(
     let decided = async {
         let waiting = visit.identity.known_device(&user_code).await?;
         let (authenticated_at_ms, amr) = (live.session.authenticated_at_ms, live.session.amr);
-        let person = Person { user: live.user.id, authenticated_at_ms, amr, shown };
+        let idp = live.session.idp.clone();
+        let person = Person { user: live.user.id, authenticated_at_ms, amr, idp, shown };
         let origin = visit.origin(waiting.application.app_id);
         let decided = visit.identity.decide_device(&waiting, &person, answer, origin).await?;
         Ok((waiting, decided))

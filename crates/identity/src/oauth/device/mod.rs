@@ -33,7 +33,7 @@ use crate::{Identity, Tenant, applications, authentication_methods::Amr, credent
 pub(crate) use http::{confirmation, page_get, page_post, post_v1, post_v2};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;
-pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_AMR, SCHEMA_CLIENTS, SCHEMA_NETWORKS, redeem};
+pub(crate) use sql::{CodeHash, SCHEMA, SCHEMA_AMR, SCHEMA_CLIENTS, SCHEMA_IDP, SCHEMA_NETWORKS, redeem};
 
 /// RFC 8628 §3.2; Entra's values.
 const LIFE_S: i64 = 900;
@@ -83,7 +83,7 @@ pub(crate) struct Flow {
 }
 
 /// How far a flow has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Pending,
     Declined,
@@ -91,13 +91,15 @@ enum State {
 }
 
 /// Who let the device in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Authenticated {
     pub(crate) user: UserId,
     /// When they signed in.
     pub(crate) at_ms: i64,
     /// With what.
     pub(crate) amr: Amr,
+    /// The issuer that vouched for them, if it was not this one.
+    pub(crate) idp: Option<String>,
 }
 
 /// What the device is told at the start.

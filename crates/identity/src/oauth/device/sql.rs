@@ -23,6 +23,9 @@ pub(crate) const SCHEMA_NETWORKS: Sql = "ALTER TABLE device_code ADD COLUMN netw
 /// What the user proved who let the device in.
 pub(crate) const SCHEMA_AMR: Sql = "ALTER TABLE device_code ADD COLUMN amr TEXT";
 
+/// Who vouched for the user who let the device in.
+pub(crate) const SCHEMA_IDP: Sql = "ALTER TABLE device_code ADD COLUMN idp TEXT";
+
 const INSERT: Sql =
     "INSERT INTO device_code (device_hash, user_code_hash, tenant_id, app_id, scope, source, state,
     interval_s, polled_at_ms, created_at_ms, expires_at_ms, network)
@@ -47,12 +50,13 @@ const DISPLACE: Sql = "DELETE FROM device_code WHERE device_hash = (
     ORDER BY o.flows DESC, d.created_at_ms, d.device_hash LIMIT 1)";
 const BY_DEVICE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
-    created_at_ms, expires_at_ms, amr FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
+    created_at_ms, expires_at_ms, amr, idp FROM device_code WHERE device_hash = $1 AND tenant_id = $2";
 const BY_USER_CODE: Sql =
     "SELECT app_id, scope, source, state, user_id, authenticated_at_ms, interval_s, polled_at_ms,
-    created_at_ms, expires_at_ms, amr FROM device_code WHERE user_code_hash = $1 AND tenant_id = $2";
+    created_at_ms, expires_at_ms, amr, idp FROM device_code WHERE user_code_hash = $1 AND tenant_id = $2";
 const POLLED: Sql = "UPDATE device_code SET polled_at_ms = $2, interval_s = $3 WHERE device_hash = $1";
-const DECIDE: Sql = "UPDATE device_code SET state = $2, user_id = $3, authenticated_at_ms = $4, amr = $6
+const DECIDE: Sql =
+    "UPDATE device_code SET state = $2, user_id = $3, authenticated_at_ms = $4, amr = $6, idp = $7
     WHERE user_code_hash = $1 AND state = 'pending' AND expires_at_ms > $5";
 const REDEEM: Sql = "DELETE FROM device_code WHERE device_hash = $1 AND state = 'approved'";
 
@@ -155,7 +159,7 @@ pub(crate) async fn polled(
 pub(crate) async fn decide(
     tx: &mut WriteTx,
     code: CodeHash,
-    approved: Option<Authenticated>,
+    approved: Option<&Authenticated>,
     at_ms: i64,
 ) -> Result<bool, DbError> {
     let state = if approved.is_some() { "approved" } else { "declined" };
@@ -166,6 +170,7 @@ pub(crate) async fn decide(
         approved.map(|by| by.at_ms).into(),
         at_ms.into(),
         approved.map(|by| by.amr.text()).into(),
+        approved.and_then(|by| by.idp.clone()).into(),
     ];
     Ok(tx.execute(DECIDE, &row).await? == 1)
 }
@@ -183,6 +188,7 @@ fn read(row: &Row) -> Result<Flow, DbError> {
             user: row.id(4)?,
             at_ms: row.int(5)?,
             amr: Amr::of(row.opt_text(10)?.as_deref()),
+            idp: row.opt_text(11)?,
         }),
         _ => return Err(DbError::Corrupt { column: 3 }),
     };

@@ -46,7 +46,7 @@ pub(super) async fn decide(
         client_info: form.get("client_info") == Some("1"),
         platform: None,
         session_ends_at_ms: None,
-        extras: IdExtras::default(),
+        extras: IdExtras { idp: approved.by.idp, ..IdExtras::default() },
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }

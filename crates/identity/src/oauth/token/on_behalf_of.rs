@@ -63,7 +63,7 @@ pub(super) async fn decide(
         client_info: form.get("client_info") == Some("1"),
         platform: None,
         session_ends_at_ms: None,
-        extras: IdExtras::default(),
+        extras: IdExtras { idp: provenance.idp, ..IdExtras::default() },
     };
     identity.grant_to_user(tenant, endpoint, request, caller).await
 }

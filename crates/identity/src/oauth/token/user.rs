@@ -155,6 +155,8 @@ impl Identity {
             bound_to: caller.key.clone().filter(|_| client.kind() == ClientKind::Public),
             life: granted.session_life.unwrap_or(SessionLife { inactive_max_ms: 0, age_max_ms: None }),
         };
+        // A code can come twice: what it gives now must be found again then.
+        let of_code = matches!(request.step, Step::Code(_)).then_some(session.id);
         let ends_at_ms = request.session_ends_at_ms.or_else(|| session.ends_at_ms(now_ms));
         // A session that is over when it begins is none.
         let offline = request.asked.oidc.offline_access
@@ -170,7 +172,7 @@ impl Identity {
         };
         match self.0.db.write(work, |tx, work| write(tx, work).boxed()).await? {
             Done::Issued(token) => {
-                granted.token.session = token.map(|token| token.session);
+                granted.token.session = token.map(|token| token.session).or(of_code);
                 granted.refresh_token = token.map(|token| token.text(&self.0.session_key));
                 granted.refresh_token_expires_in = ends_at_ms
                     .filter(|_| granted.refresh_token.is_some())
@@ -319,8 +321,13 @@ async fn write(tx: &mut WriteTx, work: &Work) -> Result<Done, OAuthError> {
     match &work.step {
         Step::Redeem(flow) if !device::redeem(tx, *flow).await? => return Ok(Done::Redeemed),
         Step::Code(code) => {
-            let session = work.offline.then_some(work.session.id);
-            if authorize::redeem(tx, code, session, work.at_ms).await? == Redeemed::Before {
+            if let Redeemed::Before(session) =
+                authorize::redeem(tx, code, work.session.id, work.at_ms).await?
+            {
+                if let Some(id) = session {
+                    sessions::end(tx, work.tenant, &NewSession { id, ..work.session.clone() }, work.at_ms)
+                        .await?;
+                }
                 record(tx, work.at_ms, &work.reused).await?;
                 return Ok(Done::CodeReused);
             }

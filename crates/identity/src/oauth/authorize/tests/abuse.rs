@@ -305,3 +305,59 @@ async fn a_host_that_lies_changes_nothing() {
         browser.visit(lying(Request::get("/contoso.local/oauth2/v2.0/logout")), String::new()).await;
     assert!(!signed_out.text.contains("evil.example"), "{}", signed_out.text);
 }
+
+/// Sheet §2.1, §2.5, §2.6: one request is about one resource, wherever it is made.
+#[tokio::test]
+async fn a_scope_that_names_several_resources_is_refused_everywhere() {
+    let fixture = fixtures().await.remove(0);
+    fixture.signer("ada", false).await;
+    let client = fixture.registered().await;
+    let desktop = fixture.desktop("").await.app_id.to_string();
+    let several = format!("{READ} https://graph.microsoft.com/User.Read openid");
+    let both_defaults =
+        "https://dicom.healthcareapis.azure.com/.default https://graph.microsoft.com/.default";
+    let refused = |answer: &Answer, why: &str| {
+        let found = answer.json();
+        assert_eq!(
+            (&found["error"], &found["error_codes"][0]),
+            (&"invalid_scope".into(), &70_011.into()),
+            "{why}"
+        );
+    };
+    let mut browser = Browser::new(&fixture);
+    let found = fields(&browser.get(&client.asking(WEB, &[("scope", &several)])).await);
+    assert_eq!(found["error"], "invalid_scope");
+    assert!(found["error_description"].starts_with("AADSTS70011: "), "{found:?}");
+
+    let found = browser.through(&client.asking(WEB, &[])).await;
+    let secret =
+        [("client_id", client.id.as_str()), ("client_secret", &client.secret), ("redirect_uri", WEB)];
+    let code = [("code", found["code"].as_str()), ("scope", &several)];
+    refused(&fixture.redeem(&[&secret[..], &code].concat(), &[]).await, "a code");
+    let tokens = fixture.redeem_web(&client, &found["code"]).await;
+    let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+    let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
+    for (why, grant, more) in [
+        ("a refresh token", "refresh_token", vec![("refresh_token", refresh.as_str()), ("scope", &several)]),
+        ("an application itself", "client_credentials", vec![("scope", both_defaults)]),
+        (
+            "on behalf of",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            vec![("requested_token_use", "on_behalf_of"), ("assertion", &access), ("scope", &several)],
+        ),
+    ] {
+        let fields = [&secret[..2], &[("grant_type", grant)], &more].concat();
+        refused(&fixture.v2(&fields).await, why);
+    }
+    let password = [("username", ADA), ("password", PASSWORD), ("scope", &several)];
+    let fields = [&[("grant_type", "password"), ("client_id", &*desktop)][..], &password].concat();
+    refused(&fixture.v2(&fields).await, "a password");
+    for (path, more) in
+        [("devicecode", vec![]), ("par", vec![("response_type", "code"), ("redirect_uri", WEB)])]
+    {
+        let fields = [&secret[..2], &[("scope", several.as_str())], &more].concat();
+        let fields: Vec<(&str, &str)> =
+            fields.into_iter().filter(|(name, _)| path == "par" || *name != "client_secret").collect();
+        refused(&fixture.post(&format!("/contoso.local/oauth2/v2.0/{path}"), form(&fields)).await, path);
+    }
+}

@@ -25,6 +25,13 @@ async fn a_code_is_good_once_and_reuse_ends_what_it_gave() {
         let code = a_code(&mut browser, &client.asking(WEB, &[])).await;
         let tokens = fixture.redeem_web(&client, &code).await;
         let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+        let is_active = async |tokens: &Answer| {
+            let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
+            let fields = [("client_id", &*client.id), ("client_secret", &client.secret), ("token", &token)];
+            let told = fixture.post("/contoso.local/oauth2/v2.0/introspect", form(&fields)).await;
+            told.json()["active"] == true
+        };
+        assert!(is_active(&tokens).await);
         let again = fixture.redeem_web(&client, &code).await;
         assert_eq!((again.code(), again.json()["error"].as_str()), (54_005, Some("invalid_grant")));
         let renew = [
@@ -34,11 +41,16 @@ async fn a_code_is_good_once_and_reuse_ends_what_it_gave() {
             ("refresh_token", &refresh),
         ];
         assert_eq!(fixture.v2(&renew).await.code(), 70_000, "its refresh token went with it");
+        assert!(!is_active(&tokens).await, "whoever asks hears of it");
         // A code without a session is good once, too.
         let code = a_code(&mut browser, &client.asking(WEB, &[("scope", READ)])).await;
         let tokens = fixture.redeem_web(&client, &code).await;
         assert!(tokens.json().get("refresh_token").is_none() && tokens.json().get("id_token").is_none());
-        assert_eq!(fixture.redeem_web(&client, &code).await.code(), 54_005);
+        assert!(is_active(&tokens).await);
+        for _ in 0..2 {
+            assert_eq!(fixture.redeem_web(&client, &code).await.code(), 54_005);
+            assert!(!is_active(&tokens).await, "also of one without a session");
+        }
         let trail = fixture.final_trail().await;
         let line = "an authorization code came twice";
         assert!(trail.iter().any(|event| event.contains(line)), "{trail:#?}");

@@ -431,3 +431,61 @@ async fn a_second_factor_of_the_provider_counts_where_the_configuration_says_so(
         assert_eq!(claims["amr"], json!(["fed", "mfa"]));
     }
 }
+
+/// Not only the code's tokens: also those that come of them, and those of a device.
+#[tokio::test]
+async fn every_token_says_who_vouched_for_its_user() {
+    for place in places(Linking::Existing).await {
+        place.fixture.signer("ada", false).await;
+        place.link(ADA, SUBJECT).await;
+        let mut browser = place.browser();
+        place.sign_in(&mut browser, Value::Null).await;
+        let found = fields(&browser.accept().await);
+        let (fixture, client) = (&place.fixture, &place.client);
+        let tokens = fixture.redeem_web(client, &found["code"]).await;
+        let ask = async |fields: &[(&str, &str)]| {
+            let own = [("client_id", client.id.as_str()), ("client_secret", &client.secret)];
+            let answer = fixture.v2(&[&own[..], fields].concat()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer
+        };
+        let text = |answer: &Answer, name: &str| answer.json()[name].as_str().unwrap().to_owned();
+
+        let own = format!("{}/.default", client.id);
+        let refresh = text(&tokens, "refresh_token");
+        let called =
+            ask(&[("grant_type", "refresh_token"), ("refresh_token", &refresh), ("scope", &own)]).await;
+        let traded = ask(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("requested_token_use", "on_behalf_of"),
+            ("assertion", &text(&called, "access_token")),
+            ("scope", &format!("{READ} offline_access")),
+        ])
+        .await;
+        assert_eq!(fixture.claims(&traded).await["idp"], place.elsewhere.url);
+        let refresh = text(&traded, "refresh_token");
+        let renewed = ask(&[("grant_type", "refresh_token"), ("refresh_token", &refresh)]).await;
+        assert_eq!(fixture.claims(&renewed).await["idp"], place.elsewhere.url);
+
+        let start = form(&[("client_id", client.id.as_str()), ("scope", READ)]);
+        let started = fixture.post("/contoso.local/oauth2/v2.0/devicecode", start).await;
+        let user_code = text(&started, "user_code");
+        browser.get(&format!("/devicelogin?otc={user_code}")).await;
+        for (path, fields) in [
+            ("/devicelogin", [("step", "code"), ("user_code", &*user_code)]),
+            ("/common/login", [("step", "account"), ("account", "this")]),
+            ("/devicelogin", [("step", "decide"), ("decision", "accept")]),
+        ] {
+            let flow = browser.flow();
+            let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+            let body = form(&[&[("flow", &*flow)][..], &fields].concat());
+            let answer = browser.visit(request, body).await;
+            if answer.status == 303 {
+                browser.get(answer.header("location")).await;
+            }
+        }
+        let of_device =
+            ask(&[("grant_type", "device_code"), ("device_code", &text(&started, "device_code"))]).await;
+        assert_eq!(fixture.claims(&of_device).await["idp"], place.elsewhere.url);
+    }
+}
