@@ -55,9 +55,18 @@ pub async fn apps() -> Vec<App> {
     all
 }
 
+/// A house under another public origin, on SQLite.
+pub async fn app_at(origin: &str) -> App {
+    App::at(origin, databases().await.swap_remove(0), Config::default()).await
+}
+
 impl App {
     /// A house on this database, initialised; the time is noon of 31 January 2026.
-    pub async fn on(database: TestDb, mut config: Config) -> Self {
+    pub async fn on(database: TestDb, config: Config) -> Self {
+        Self::at("https://localhost:8443", database, config).await
+    }
+
+    async fn at(origin: &str, database: TestDb, mut config: Config) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         config.database.url = Some(MaskedUrl::new(match &database.config {
             DbConfig::Sqlite { path } => format!("sqlite:{}", path.display()),
@@ -72,7 +81,7 @@ impl App {
             clock: Arc::<TestClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(1)),
         };
-        let house = House::build(ground, "https://localhost:8443".to_owned()).await.expect("a house");
+        let house = House::build(ground, origin.to_owned()).await.expect("a house");
         let router = house.router();
         Self { house, clock, router, _database: database, _folder: folder }
     }

@@ -7,6 +7,6 @@ mod app;
 mod binary;
 mod callers;
 
-pub use app::{Answer, App, apps};
+pub use app::{Answer, App, app_at, apps};
 pub use binary::{Binary, Output, Server};
 pub use callers::{Authentication, ServiceClient};

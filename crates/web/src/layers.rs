@@ -41,6 +41,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// a server that is only busy.
 const NEVER_SHED: [&str; 3] = ["/health/check", "/healthz", "/readyz"];
 
+/// The policy of pages that say none.
+const BARE_PAGE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// An answer of at most so many bytes, known beforehand, gives its permit back before it is sent. Nothing but these
 /// bytes waits for the client, so that clients who never read refusals cannot hold every permit.
 const SMALL_ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -146,6 +149,13 @@ impl Layers {
 
     fn secure(&self, headers: &mut HeaderMap) {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // A page that brings no policy of its own may show its words and nothing else.
+        let is_page = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"));
+        if is_page {
+            headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(BARE_PAGE));
+        }
         headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         if self.hsts {
             // Without includeSubDomains: other servers below our name are not ours to decide about.
