@@ -148,6 +148,36 @@ async fn what_has_ended_is_not_active() {
     }
 }
 
+/// Sessions that rest for less time than their access tokens hold: that one was ended is not forgotten before its tokens are over.
+#[tokio::test]
+async fn an_end_is_remembered_for_as_long_as_tokens_hold() {
+    for fixture in fixtures().await {
+        let members = json!({
+            "PublicAccessTokenLifetime": "23:00:00",
+            "PublicMaxInactiveTime": "00:10:00",
+        });
+        let policy = json!({
+            "displayName": "long tokens, short sessions",
+            "definition": [json!({ "TokenLifetimePolicy": members }).to_string()],
+            "isOrganizationDefault": true,
+        });
+        let admin = fixture.as_admin_with_all_scopes().await;
+        assert_eq!(admin.post("/policies/tokenLifetimePolicies", policy).await.status, 201);
+        let chain = fixture.chain(2).await;
+        let called = fixture.for_middle(&chain, "offline_access").await;
+        let (text, refresh) = (token(&called, "access_token"), token(&called, "refresh_token"));
+        let fields = [("client_id", chain.desktop.as_str()), ("token", &refresh)];
+        assert_eq!(fixture.post("/contoso.local/oauth2/v2.0/revoke", form(&fields)).await.status, 200);
+        for hours in [1, 20] {
+            fixture.clock.advance(SignedDuration::from_hours(hours));
+            // What begins clears away what is over.
+            let another = fixture.for_middle(&chain, "offline_access").await;
+            assert!(fixture.is_active(&chain.middle, &token(&another, "access_token")).await);
+            assert!(!fixture.is_active(&chain.middle, &text).await, "after {hours} hours more");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_application_that_is_switched_off_has_no_tokens() {
     for fixture in fixtures().await {

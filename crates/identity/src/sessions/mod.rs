@@ -29,7 +29,7 @@ pub(crate) use sql::{
 
 /// A single page's session ends a day after its code was redeemed, however often it is used (sheet §2.7).
 const SPA_LIFE_MS: i64 = 24 * 3600 * 1000;
-/// No policy lets access tokens hold for longer than a day.
+/// How long a session is remembered after its end: no policy lets access tokens hold for longer than a day.
 const ENDED_MEMORY_MS: i64 = 25 * 3600 * 1000;
 /// How long the predecessor of a token holds: clients that authenticate are harder to rob.
 const GRACE_CONFIDENTIAL_MS: i64 = 60_000;
@@ -236,7 +236,7 @@ pub(crate) async fn start(
     let ends_at_ms = new.ends_at_ms(at_ms);
     let expires_at_ms = ends_at_ms.unwrap_or_else(|| new.rests_until_ms(at_ms));
     sql::insert(tx, tenant, new, (at_ms, expires_at_ms, ends_at_ms)).await?;
-    sql::purge(tx, (new.user, new.app_id), at_ms).await?;
+    sql::purge(tx, (new.user, new.app_id), at_ms.saturating_sub(ENDED_MEMORY_MS)).await?;
     Ok(RefreshToken { session: new.id, generation: 0 })
 }
 
@@ -249,7 +249,7 @@ pub(crate) async fn end(
     at_ms: i64,
 ) -> Result<(), DbError> {
     if !revoke(tx, session.id, at_ms).await? {
-        sql::insert_ended(tx, tenant, session, (at_ms, at_ms + ENDED_MEMORY_MS)).await?;
+        sql::insert_ended(tx, tenant, session, at_ms).await?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ pub(crate) async fn insert_ended(
     tx: &mut WriteTx,
     tenant: TenantId,
     ended: &NewSession,
-    (at_ms, expires_at_ms): (i64, i64),
+    at_ms: i64,
 ) -> Result<(), DbError> {
     let row = [
         ended.id.to_string().into(),
@@ -109,7 +109,7 @@ pub(crate) async fn insert_ended(
         (&ended.scope).into(),
         ended.authenticated_at_ms.into(),
         at_ms.into(),
-        expires_at_ms.into(),
+        at_ms.into(),
         ended.amr.text().into(),
     ];
     tx.execute(INSERT_ENDED, &row).await.map(drop)
@@ -155,12 +155,13 @@ pub(crate) async fn revoke_of_application(
     tx.execute(REVOKE_OF_APPLICATION, &[user.into(), app_id.into(), at_ms.into()]).await
 }
 
+/// Removes sessions that ended by themselves before then, and the oldest of too many.
 pub(crate) async fn purge(
     tx: &mut WriteTx,
     (user, app_id): (UserId, AppId),
-    at_ms: i64,
+    ended_before_ms: i64,
 ) -> Result<(), DbError> {
-    tx.execute(PURGE, &[at_ms.into()]).await?;
+    tx.execute(PURGE, &[ended_before_ms.into()]).await?;
     tx.execute(PURGE_OLDEST, &[user.into(), app_id.into()]).await.map(drop)
 }
 

@@ -135,7 +135,9 @@ async fn sessions_of_one_user_and_client_are_limited_and_expired_ones_go() {
             fixture.started(new(&random, ClientKind::Public), n).await;
         }
         assert_eq!(fixture.used(tenant, oldest, 200).await, Rotation::Over, "the 101st drove it out");
-        let (_, late) = fixture.started(new(&random, ClientKind::Public), INACTIVE_MAX_MS + 1_000).await;
+        // Until no access token of theirs holds any more, they are remembered.
+        let gone_ms = INACTIVE_MAX_MS + ENDED_MEMORY_MS + 1_000;
+        let (_, late) = fixture.started(new(&random, ClientKind::Public), gone_ms).await;
         let mut tx = fixture.test_db.db.read().await.unwrap();
         let left = tx.fetch_all("SELECT id FROM refresh_session LIMIT 1000", &[]).await.unwrap().len();
         assert_eq!(left, 100 - 10 + 1, "a few expired ones go with each new one");

@@ -124,7 +124,7 @@ impl Identity {
         let session = sessions::by_id(&mut self.0.db.read().await?, tenant.id, session).await?;
         match session {
             Some(session) if session.revoked => Err(OAuthError::GrantRevoked),
-            // One that was tidied away had ended by itself.
+            // What was tidied away had ended longer ago than any access token holds.
             _ => Ok(()),
         }
     }
