@@ -2,15 +2,11 @@
 // both: openid-client and oauth4webapi. Against a server as it comes, and one that demands its nonces.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 
-import { addPerson, addRedirects, startServer } from "../support/server.mjs";
+import { runApart } from "../support/apart.mjs";
+import { addRedirects, startServer } from "../support/server.mjs";
 
-const client = join(dirname(fileURLToPath(import.meta.url)), "..", "support", "dpop.mjs");
 const redirectUri = "https://reading.example/callback";
 const scope = "https://dicom.healthcareapis.azure.com/Dicom.Read";
 
@@ -25,18 +21,8 @@ for (const demanded of [false, true]) {
 
     after(() => server?.end());
 
-    /** Runs one client in a process of its own that trusts the server's CA; what it got. */
-    async function run(kind) {
-      const person = addPerson(server, kind);
-      const where = { url: server.url, tenant: server.tenant, redirectUri, desktopUri: "http://localhost:49152/back" };
-      const input = { kind, scope, ...where, ...server.client, ...person };
-      const env = { ...process.env, NODE_EXTRA_CA_CERTS: server.ca };
-      const child = promisify(execFile)(process.execPath, [client], { env, encoding: "utf8", timeout: 60_000 });
-      child.child.stdin.end(JSON.stringify(input));
-      const result = JSON.parse((await child).stdout);
-      assert.equal(result.error, undefined, JSON.stringify(result));
-      return { ...result, person };
-    }
+    const where = { redirectUri, desktopUri: "http://localhost:49152/back" };
+    const run = (kind) => runApart("dpop.mjs", server, { kind, scope, ...where });
 
     test("openid-client: a pushed request, a bound code, user info, DICOM, refreshing, revocation", async () => {
       const result = await run("openid-client");

@@ -1,15 +1,11 @@
 // oauth4webapi, which asserts what the standards let a client assert and forgives nothing.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 
-import { addPerson, addRedirects, startServer } from "../support/server.mjs";
+import { runApart } from "../support/apart.mjs";
+import { addRedirects, startServer } from "../support/server.mjs";
 
-const client = join(dirname(fileURLToPath(import.meta.url)), "..", "support", "oauth4webapi.mjs");
 const redirectUri = "https://reading.example/callback";
 const scope = "https://dicom.healthcareapis.azure.com/Dicom.Read";
 let server;
@@ -21,17 +17,7 @@ before(async () => {
 
 after(() => server?.end());
 
-/** Runs one flow in a process of its own that trusts the server's CA; what it got. */
-async function run(kind) {
-  const person = addPerson(server, kind);
-  const input = { kind, url: server.url, tenant: server.tenant, scope, redirectUri, ...server.client, ...person };
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: server.ca };
-  const child = promisify(execFile)(process.execPath, [client], { env, encoding: "utf8", timeout: 60_000 });
-  child.child.stdin.end(JSON.stringify(input));
-  const result = JSON.parse((await child).stdout);
-  assert.equal(result.error, undefined, JSON.stringify(result));
-  return { ...result, person };
-}
+const run = (kind) => runApart("oauth4webapi.mjs", server, { kind, scope, redirectUri });
 
 test("code with PKCE, nonce, maximal age and issuer; user info, refreshing, signing out", async () => {
   const { claims, subjects, refreshed, left, person } = await run("code");

@@ -129,6 +129,26 @@ fn is_annotation(name: &str) -> bool {
     name.starts_with('@') || name.contains("@odata")
 }
 
+/// A small document as `PATCH` merges it: what is named is replaced, null clears, annotations mean nothing. `kind` is what
+/// it is called in an error.
+pub(crate) fn patched<T: serde::Serialize + serde::de::DeserializeOwned>(
+    kind: &'static str,
+    present: &T,
+    change: &Map<String, Value>,
+) -> Result<T, IdentityError> {
+    let document = serde_json::to_value(present);
+    let mut document = document.map_err(|error| IdentityError::invalid(kind, error.to_string()))?;
+    if let Value::Object(members) = &mut document {
+        for (name, value) in change.iter().filter(|(name, _)| !name.contains('@')) {
+            match value {
+                Value::Null => members.remove(name),
+                value => members.insert(name.clone(), value.clone()),
+            };
+        }
+    }
+    parse(document)
+}
+
 /// Reads a document; an error names the member by its path.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, IdentityError> {
     serde_path_to_error::deserialize(document).map_err(|error| {

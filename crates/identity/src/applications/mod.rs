@@ -31,7 +31,7 @@ use crate::{
 pub(crate) use deletion::{delete, forget, restore, view_deleted};
 pub(crate) use filter::Comparison;
 pub(crate) use list::{COLLECTION, page};
-pub(crate) use merge::{parse, without_annotations};
+pub(crate) use merge::{parse, patched, without_annotations};
 pub(crate) use rules::{Ground, Policy, check as check_rules};
 #[cfg(test)]
 pub(crate) use sql::STATEMENTS;

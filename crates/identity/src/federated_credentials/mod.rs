@@ -83,18 +83,7 @@ impl FederatedProperties {
         if change.contains_key("id") {
             return Err(IdentityError::invalid("id", "is read-only: leave it out"));
         }
-        let document = serde_json::to_value(self);
-        let mut document = document
-            .map_err(|error| IdentityError::invalid("federatedIdentityCredential", error.to_string()))?;
-        if let Value::Object(members) = &mut document {
-            for (name, value) in change.iter().filter(|(name, _)| !name.contains('@')) {
-                match value {
-                    Value::Null => members.remove(name),
-                    value => members.insert(name.clone(), value.clone()),
-                };
-            }
-        }
-        let merged: Self = applications::parse(document)?;
+        let merged = applications::patched("federatedIdentityCredential", self, change)?;
         if !self.name.is_empty() && merged.name != self.name {
             return Err(IdentityError::invalid("name", "cannot be changed: make a new credential"));
         }

@@ -85,17 +85,7 @@ impl TokenLifetimeProperties {
         if let Some(name) = ["id", "deletedDateTime"].into_iter().find(|name| change.contains_key(*name)) {
             return Err(IdentityError::invalid(name, "is read-only: leave it out"));
         }
-        let document = serde_json::to_value(self);
-        let mut document = document.map_err(|error| IdentityError::invalid(KIND, error.to_string()))?;
-        if let Value::Object(members) = &mut document {
-            for (name, value) in change.iter().filter(|(name, _)| !name.contains('@')) {
-                match value {
-                    Value::Null => members.remove(name),
-                    value => members.insert(name.clone(), value.clone()),
-                };
-            }
-        }
-        let merged: Self = applications::parse(document)?;
+        let merged = applications::patched(KIND, self, change)?;
         merged.check()?;
         Ok(merged)
     }

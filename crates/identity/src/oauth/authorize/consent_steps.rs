@@ -13,16 +13,18 @@ use super::{
     page::{AdminConsentPage, ConsentPage},
     steps::{Flow, Page, Steps},
 };
-use crate::oauth::{
-    browser::Live,
-    consent::{self, Shown},
-    delegation::Delegation,
-    error::OAuthError,
-    failure::failed,
-    form::Form,
-    scopes::Endpoint,
+use crate::{
+    oauth::{
+        browser::Live,
+        consent::{self, Shown},
+        delegation::Delegation,
+        error::OAuthError,
+        failure::failed,
+        form::Form,
+        scopes::Endpoint,
+    },
+    sign_in::Moment,
 };
-use crate::sign_in::Moment;
 
 impl Steps<'_> {
     /// The person is known: consent, and the answer to the client.
