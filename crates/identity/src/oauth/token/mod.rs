@@ -256,8 +256,7 @@ impl Identity {
                 event
             }
         };
-        let event = Event { ..event.of_request(caller.address, caller.correlation) };
-        Ok(self.note(event).await?)
+        Ok(self.note(event.of_request(caller.address, caller.correlation)).await?)
     }
 }
 
